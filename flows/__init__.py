@@ -1,0 +1,1 @@
+"""Flows: tables of contents over the verbs."""

@@ -1,0 +1,193 @@
+"""The fixed sections of a config. Each plugin's own `Config` stands in the plugin's file; flows/config.py joins them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of every section and plugin config: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MissingPolicy(Section):
+    """What happens to a row whose nullable column is empty. Fills are fitted and applied by the Segmenter."""
+
+    action: Literal["keep", "quarantine"] = Field("keep", description="keep the row, or set it aside")
+    fill: Literal["mean", "median", "mode", "constant", "interpolate"] = Field(
+        "median", description="how the Segmenter fills what was kept"
+    )
+    constant: float = Field(0.0, description="the value for fill: constant, in the column's unit")
+
+
+class OutlierPolicy(Section):
+    """What happens to extreme values of a numeric column."""
+
+    action: Literal["none", "quarantine", "clip"] = Field(
+        "none", description="quarantine: the row goes aside at ingest; clip: the Segmenter clips at quantiles"
+    )
+    z: float = Field(8.0, gt=0, description="robust z-score (|x - median| / 1.4826 MAD) above which a row is set aside")
+    quantile: float = Field(0.001, gt=0, lt=0.5, description="clip below this quantile and above 1 minus it")
+
+
+class IngestConfig(Section):
+    """How source rows become contract tables."""
+
+    buckets: Positive = Field(8, description="files per user-keyed table; a bucket must fit in memory")
+    missing: dict[str, MissingPolicy] = Field(
+        default_factory=dict, description="policy per column, as `table.column`, such as events.value"
+    )
+    outliers: dict[str, OutlierPolicy] = Field(default_factory=dict, description="policy per column, as `table.column`")
+    repeats: Literal["keep", "drop"] = Field(
+        "keep", description="rows identical in all source columns: legal (repeat purchases), or dropped as errors"
+    )
+    max_text_bytes: Positive = Field(100_000, description="a longer text is set aside, in bytes of UTF-8")
+    max_decoded_bytes: Positive = Field(64 * 2**30, description="refuse a source file that would decode to more bytes")
+
+
+class ValidateConfig(Section):
+    """Thresholds of the expectations."""
+
+    min_rows: Positive = Field(1, description="rows that events or texts must have at least")
+    max_quarantined_share: Share = Field(0.2, description="stop when a larger share of a table's rows was set aside")
+    warn_quarantined_share: Share = Field(0.02, description="warn when a larger share of a table's rows was set aside")
+    min_known_items: Share = Field(0.5, description="share of events whose item is in items, where items are given")
+    max_age_days: float = Field(
+        365.25 * 40, gt=0, description="events older than this before as_of are set aside, days"
+    )
+    allowed_events: tuple[str, ...] | None = Field(None, description="event names that are legal; empty: all are")
+    row_change: tuple[float, float] = Field(
+        (0.5, 3.0), description="rows of a table against the previous accepted run: lowest and highest ratio"
+    )
+    max_mean_shift: float = Field(
+        3.0,
+        gt=0,
+        description="shift of a numeric column's mean since the previous accepted run, in its standard deviations",
+    )
+    severity: dict[str, Literal["error", "quarantine", "warn", "off"]] = Field(
+        default_factory=dict, description="overrides the severity of a rule by its name, such as events.known_items"
+    )
+
+
+class TextsConfig(Section):
+    """Which texts speak for a user, and how they are averaged into one vector."""
+
+    template: str = Field(
+        "{title}. {categories}", description="text of a consumed item: item columns in braces; empty parts are left out"
+    )
+    consumed_weight: float = Field(1.0, ge=0, description="weight of a consumed item's text; 0 leaves them out")
+    written_weight: float = Field(1.0, ge=0, description="weight of a text the user wrote; 0 leaves them out")
+    kind_weights: dict[str, float] = Field(default_factory=dict, description="further weight per kind of written text")
+    event_weights: dict[str, float] = Field(default_factory=dict, description="further weight per event name")
+    half_life_days: float | None = Field(
+        None, gt=0, description="a text's weight halves every so many days; none: never"
+    )
+    inverse_popularity: bool = Field(True, description="weigh a consumed item by log(users / users of the item)")
+    max_texts_per_user: Positive | None = Field(None, description="only the user's newest texts; none: all")
+    max_distinct_texts: Positive | None = Field(
+        None, description="encode at most so many distinct written texts, chosen by hash; none: all"
+    )
+    fallback: Literal["mean", "zero"] = Field(
+        "mean", description="vector of a user without text, flagged has_text=false"
+    )
+
+
+class RepresentConfig(Section):
+    """From feature blocks to one vector per user."""
+
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="share of total variance per block, relative; a block not named weighs 1"
+    )
+    reducer: Literal["pca", "random_projection", "none"] = Field("pca", description="how blocks become one vector")
+    dimension: Positive | None = Field(32, description="dimensions kept at most; none: by variance_share alone")
+    variance_share: float = Field(0.99, gt=0, le=1, description="variance that PCA keeps at least, up to `dimension`")
+    skew: float = Field(2.0, gt=0, description="non-negative columns with more skewness than this get log(1 + x)")
+    clip: float = Field(8.0, gt=0, description="scaled values are clipped to this many robust standard deviations")
+    unit_norm: bool = Field(True, description="scale each user's vector to length 1, so that cosine and Euclid agree")
+
+
+class EvaluateConfig(Section):
+    """What is measured about every candidate."""
+
+    refits: int = Field(10, ge=0, description="bootstrap refits for stability; 0 leaves stability out")
+    top_n: Positive = Field(10, description="items recommended to each user in the held-out protocol")
+    prior_weight: float = Field(0.3, ge=0, description="weight of global popularity in a segment's item score")
+    random_draws: Positive = Field(5, description="random segmentations of the same sizes, as the control")
+    bootstraps: Positive = Field(200, description="resamples of users behind each confidence interval")
+    silhouette_sample: Positive = Field(
+        20_000, description="users in sampled Euclidean silhouette, above which it samples"
+    )
+    truth_column: str | None = Field(
+        None, description="a users column with known labels to agree with; none: no agreement"
+    )
+    ablation: bool = Field(False, description="also measure what each feature family adds to held-out lift")
+
+
+class SelectConfig(Section):
+    """Which candidate is chosen: refusals first, then the highest held-out lift, ties by stability."""
+
+    max_noise: Share = Field(0.3, description="share of users without a segment above which a candidate is refused")
+    min_segments: Positive = Field(3, description="fewer segments than this are refused")
+    min_segment_users: Positive = Field(10, description="a candidate with a smaller segment is refused, users")
+    max_largest_share: Share = Field(0.9, description="a segment with a larger share of users is refused")
+    tie: float = Field(0.005, ge=0, description="lifts closer than this, relative, are ties")
+    churn_price: float = Field(
+        1.0, ge=0, description="a fresh candidate must beat the best warm one by this x its extra churn, in lift"
+    )
+
+
+class IdentityConfig(Section):
+    """When a new cluster is an old segment."""
+
+    min_overlap: Share = Field(0.5, description="share of a segment's members that must stay for it to be continued")
+    split_share: Share = Field(0.2, description="share of an old segment's members that makes a new one its split")
+    min_cosine: float = Field(
+        0.5, ge=-1, le=1, description="cosine of the centroids that a continued segment must keep"
+    )
+
+
+class GateConfig(Section):
+    """Bounds that a candidate must pass before it replaces the champion. Margins are absolute unless said otherwise."""
+
+    max_unassigned: Share = Field(0.3, description="share of users without a segment")
+    min_segment_users: Positive = Field(10, description="users of the smallest segment")
+    max_largest_share: Share = Field(0.9, description="share of users in the largest segment")
+    coverage_margin: Share = Field(0.02, description="coverage of users and catalogue may fall by this much")
+    slice_margin: Share = Field(
+        0.1, description="unassigned share and lift of a declared group may worsen by this much"
+    )
+    slices: tuple[str, ...] = Field((), description="users columns whose groups are compared, such as gender")
+    min_slice_users: Positive = Field(30, description="groups with fewer users are not judged")
+    silhouette_margin: float = Field(0.02, ge=0, description="silhouette may fall by this much, on the same data")
+    stability_margin: float = Field(0.1, ge=0, description="stability (adjusted Rand index) may fall by this much")
+    max_churn: Share = Field(0.3, description="share of unchanged users who may change segment")
+    drift_reason: str | None = Field(None, description="a written reason that excuses churn, recorded with the verdict")
+    lift_margin: float = Field(
+        0.02, ge=0, description="held-out precision lift may fall by this much against the champion"
+    )
+    max_data_age_days: float | None = Field(None, gt=0, description="age of the newest event at as_of, days; none: any")
+    row_change: tuple[float, float] = Field(
+        (0.5, 3.0), description="users against the champion's data: lowest, highest ratio"
+    )
+
+
+class ExecutionConfig(Section):
+    """Where the work runs."""
+
+    scheduler: str = Field(
+        "threads", description="Dask: 'threads', 'cluster' (a LocalCluster) or a scheduler's address"
+    )
+    workers: Positive = Field(2, description="threads, or processes of the LocalCluster")
+    memory_limit: str = Field("4GiB", description="memory of each LocalCluster worker")
+    device: str = Field("auto", description="device of language models: auto, cpu, cuda or cuda:1")
+
+
+class LedgerConfig(Section):
+    """Where runs and models are recorded."""
+
+    tracking_uri: str | None = Field(None, description="MLflow server or database; none: SQLite under the state folder")
+    log_figures: bool = Field(True, description="draw and log figures with each run")

@@ -1,0 +1,1 @@
+"""Verbs are files, nouns are folders."""

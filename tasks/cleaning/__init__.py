@@ -1,0 +1,1 @@
+"""Row rules of ingest."""

@@ -1,0 +1,1 @@
+"""From feature blocks to one vector per user."""

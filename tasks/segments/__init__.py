@@ -1,0 +1,1 @@
+"""The fitted bundle, identity, gates, profiles, names, figures and report."""

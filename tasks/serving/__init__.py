@@ -1,0 +1,1 @@
+"""The composition room: finds plugins by kind and assembles a Segmenter."""

@@ -1,0 +1,1 @@
+"""What touches disk, Dask and MLflow."""

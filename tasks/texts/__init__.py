@@ -1,0 +1,1 @@
+"""Texts of a user: normalisation, templates and pooling."""
