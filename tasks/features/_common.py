@@ -1,0 +1,152 @@
+"""What all feature families share: who is in a bucket, what was known at `as_of`, and the shape of the answer.
+
+A family is a module with `REQUIRES` (input tables without which it is switched off), `scope` ("bucket" or "global"),
+`Config`, and `partial -> merge -> finish` (the fit, over buckets) and `transform` (one bucket). `transform` answers
+with one row for every user of `population(bucket, as_of)`, sorted by user: the user's id and Float32 columns in exactly
+the order of `state.meta["columns"]`, null where a value is unknown (never NaN or infinite).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from schemas.config import Section
+from schemas.errors import DataError, UsageError
+from schemas.tables import EVENTS, TEXTS, TIMESTAMP, USER_ID, USERS, Bucket
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+
+
+class FamilyConfig(Section):
+    """What every family's `Config` has beside its own fields."""
+
+    columns: tuple[str, ...] | None = Field(None, description="output columns to keep, by name; none: all of them")
+
+
+def moment(as_of: datetime) -> int:
+    """`as_of` in microseconds since 1970 UTC, exactly; a naive datetime is refused, for it may mean any zone."""
+    if as_of.tzinfo is None:
+        raise UsageError(f"as_of {as_of.isoformat()} has no time zone: give it in UTC, such as 2026-01-31T00:00:00Z")
+    since = as_of.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def until(frame: "pl.DataFrame", as_of: datetime) -> "pl.DataFrame":
+    """Rows not later than `as_of`, in their order; a row without a timestamp is always known (edges)."""
+    import polars as pl
+
+    limit = moment(as_of)
+    stamps = frame.get_column(TIMESTAMP)
+    if not stamps.len() or stamps.null_count() == stamps.len():
+        return frame
+    known = stamps.cast(pl.Datetime("us", "UTC")).to_physical()
+    latest = known.max()
+    if isinstance(latest, int) and latest <= limit:
+        return frame
+    return frame.filter((known <= limit) | known.is_null())
+
+
+def population(bucket: Bucket, as_of: datetime | None = None) -> "pl.Series":
+    """The bucket's users: distinct ids over events, users and texts, sorted.
+
+    With `as_of`, only users known by then: one whose every event and text is later, and who stands in no users table,
+    does not exist yet. Families call it with `as_of`, so that the future adds not even a row.
+    """
+    import polars as pl
+
+    ids = [pl.Series(USER_ID, [], dtype=pl.String)]
+    for table in (EVENTS.name, TEXTS.name, USERS.name):
+        if table in bucket:
+            frame = bucket[table]
+            frame = until(frame, as_of) if as_of is not None and TIMESTAMP in frame.columns else frame
+            ids.append(_runs(frame.get_column(USER_ID)))
+    return pl.concat(ids).unique().sort().alias(USER_ID)
+
+
+def _runs(ids: "pl.Series") -> "pl.Series":
+    """First id of each run: a sorted table shrinks to its users before anything is hashed."""
+    import polars as pl
+
+    ids = ids.cast(pl.String)
+    return ids.filter(ids.ne_missing(ids.shift(1))) if ids.len() > 1 else ids
+
+
+def answer(
+    users: "pl.Series", known: "pl.Series", values: Mapping[str, np.ndarray], columns: Sequence[str]
+) -> "pl.DataFrame":
+    """The frame that `transform` returns.
+
+    Args:
+        users: Population, sorted, distinct: the rows of the answer.
+        known: Users that `values` speak of, sorted, distinct, a subset of `users`.
+        values: Column -> (n_known,) numbers; NaN and infinity mean unknown.
+        columns: `state.meta["columns"]`: which columns, in which order.
+
+    Returns:
+        Frame of user_id and Float32 columns; null for users not in `known`.
+    """
+    import polars as pl
+
+    rows = locate(users, known)
+    made = []
+    for name in columns:
+        full = np.full(len(users), np.nan, np.float32)
+        with np.errstate(over="ignore"):
+            full[rows] = values[name]
+        full[~np.isfinite(full)] = np.nan
+        made.append(pl.Series(name, full).fill_nan(None))
+    return pl.DataFrame([users.alias(USER_ID), *made])
+
+
+def locate(haystack: "pl.Series", needles: "pl.Series") -> np.ndarray:
+    """(n,) int64 positions of `needles` in `haystack` (distinct strings), −1 where it is not there."""
+    import polars as pl
+
+    if len(haystack) == len(needles) and haystack.equals(needles, check_names=False):
+        return np.arange(len(needles), dtype=np.int64)
+    index = pl.DataFrame({"key": haystack.cast(pl.String), "at": np.arange(len(haystack), dtype=np.int64)})
+    asked = pl.DataFrame({"key": needles.cast(pl.String)})
+    return asked.join(index, on="key", how="left", maintain_order="left")["at"].fill_null(-1).to_numpy()
+
+
+def chosen(columns: Sequence[str], config: FamilyConfig, family: str) -> list[str]:
+    """`columns` limited to what the config keeps, in the family's own order; UsageError for a name it does not make."""
+    if config.columns is None:
+        return list(columns)
+    unknown = sorted(set(config.columns) - set(columns))
+    if unknown:
+        raise UsageError(
+            f"features.{family}.columns: no column {', '.join(unknown)} on this data; there are {', '.join(columns)}"
+        )
+    return [column for column in columns if column in config.columns]
+
+
+def require(bucket: Bucket, tables: Sequence[str], family: str) -> None:
+    """DataError where a table that the family needs is missing: such a family is switched off before it is called."""
+    missing = [table for table in tables if table not in bucket]
+    if missing:
+        raise DataError(f"features.{family} needs the table {', '.join(missing)}: give it, or switch the family off")
+
+
+def pack_strings(values: Sequence[str], name: str) -> dict[str, np.ndarray]:
+    """Strings as numeric arrays of a `State`: UTF-8 bytes `<name>_bytes` and (n + 1,) offsets `<name>_offsets`."""
+    encoded = [value.encode() for value in values]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    offsets[1:] = np.cumsum([len(value) for value in encoded], dtype=np.int64)
+    return {f"{name}_bytes": np.frombuffer(b"".join(encoded), np.uint8).copy(), f"{name}_offsets": offsets}
+
+
+def unpack_strings(arrays: Mapping[str, Any], name: str) -> "pl.Series":
+    """The strings that `pack_strings` packed under `name`, as a Polars string series."""
+    import polars as pl
+    import pyarrow as pa
+
+    offsets, data = arrays[f"{name}_offsets"], arrays[f"{name}_bytes"]
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(np.ascontiguousarray(data))]
+    return pl.Series(name, pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers), dtype=pl.String)
