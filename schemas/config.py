@@ -68,6 +68,9 @@ class ValidateConfig(Section):
         gt=0,
         description="shift of a numeric column's mean since the previous accepted run, in its standard deviations",
     )
+    max_share_shift: Share = Field(
+        0.3, description="share of rows that moved between values, such as event names, since the previous accepted run"
+    )
     severity: dict[str, Literal["error", "quarantine", "warn", "off"]] = Field(
         default_factory=dict, description="overrides the severity of a rule by its name, such as events.known_items"
     )
@@ -101,6 +104,10 @@ class RepresentConfig(Section):
 
     weights: dict[str, float] = Field(
         default_factory=dict, description="share of total variance per block, relative; a block not named weighs 1"
+    )
+    isometric: tuple[str, ...] = Field(
+        ("text", "collaborative"),
+        description="blocks whose columns are coordinates of one space: scaled as one, not column by column",
     )
     reducer: Literal["pca", "random_projection", "none"] = Field("pca", description="how blocks become one vector")
     dimension: Positive | None = Field(32, description="dimensions kept at most; none: by variance_share alone")

@@ -1,0 +1,95 @@
+"""Rules as plain data, and the suite that Great Expectations runs from them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from schemas.config import ValidateConfig
+from schemas.facts import DUPLICATES, ROWS, Facts
+from schemas.tables import Table
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+Severity = Literal["error", "quarantine", "warn"]
+_FLOATS = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One bound on one counted figure.
+
+    Attributes:
+        name: What configs and reports call it, without the table: `known_items`.
+        fact: Name of the figure in `Facts.values()`.
+        severity: What a failure does, unless the config says otherwise.
+        low: Lowest legal value; None for no bound.
+        high: Highest legal value; None for no bound.
+        column: The column it speaks of; None for the table.
+        counts: Whether the figure counts rows that break the rule, rather than measuring something.
+    """
+
+    name: str
+    fact: str
+    severity: Severity
+    low: float | None = None
+    high: float | None = None
+    column: str | None = None
+    counts: bool = False
+
+
+def none_with(column: str, condition: str, severity: Severity = "error", name: str = "") -> Rule:
+    """No row of `column` may meet `condition`."""
+    return Rule(name or f"{column}.{condition}", f"{column}.{condition}", severity, high=0, column=column, counts=True)
+
+
+def contract(table: Table) -> tuple[Rule, ...]:
+    """What the contract itself asks: keys unique, required columns filled, numbers finite and within float32."""
+    rules = [none_with(column.name, "nulls") for column in table.columns if not column.nullable]
+    rules += [none_with(column.name, "empty") for column in table.columns if column.name.endswith("_id")]
+    for column in table.columns:
+        if column.dtype in _FLOATS:
+            rules += [none_with(column.name, "nonfinite"), none_with(column.name, "overflow")]
+    if table.key:
+        rules.append(Rule("unique_key", DUPLICATES, "error", high=0, column=table.key[0], counts=True))
+    return tuple(rules)
+
+
+def window(column: str) -> tuple[Rule, ...]:
+    """Timestamps lie within the window around as_of that the config sets."""
+    return none_with(column, "future", "quarantine"), none_with(column, "old", "quarantine")
+
+
+def against_previous(config: ValidateConfig, facts: Facts | None) -> tuple[Rule, ...]:
+    """Row count, means and shares stay near those of the previous accepted run; nothing where there was none."""
+    if facts is None or facts.previous is None or facts.previous.rows == 0:
+        return ()
+    low, high = config.row_change
+    rows = facts.previous.rows
+    rules = [Rule("row_change", ROWS, "error", low * rows, high * rows)]
+    if "mean_shift" in facts.numbers:
+        rules.append(Rule("mean_shift", "mean_shift", "warn", high=config.max_mean_shift))
+    if "share_shift" in facts.numbers:
+        rules.append(Rule("share_shift", "share_shift", "warn", high=config.max_share_shift))
+    return tuple(rules)
+
+
+def build(table: str, rules: Iterable[Rule], config: ValidateConfig, facts: Facts | None) -> "ExpectationSuite":
+    """A Great Expectations suite over the one-row frame of facts.
+
+    A rule about a column that the table does not bring is left out: missing columns are told by the dtype check.
+    Each expectation's meta holds rule, column, severity and whether it counts rows.
+    """
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations import ExpectColumnMaxToBeBetween
+
+    made = []
+    for rule in rules:
+        name = f"{table}.{rule.name}"
+        severity = config.severity.get(name, rule.severity)
+        absent = facts is not None and rule.column is not None and rule.column not in facts.columns and facts.columns
+        if severity == "off" or absent:
+            continue
+        meta = {"rule": name, "column": rule.column, "severity": severity, "counts": rule.counts}
+        made.append(ExpectColumnMaxToBeBetween(column=rule.fact, min_value=rule.low, max_value=rule.high, meta=meta))
+    return ExpectationSuite(name=table, expectations=made)

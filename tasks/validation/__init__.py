@@ -1,0 +1,1 @@
+"""Runs the expectations: one Polars pass per bucket, then Great Expectations on what it counted."""

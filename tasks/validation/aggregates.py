@@ -1,0 +1,162 @@
+"""One Polars pass over a bucket counts everything the expectations ask; counts of buckets add up."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from schemas import tables as t
+from schemas.config import ValidateConfig
+from schemas.facts import Facts, Moments
+from tasks.validation.conditions import conditions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SHARED = {"events": (t.EVENT,), "texts": (t.KIND,), "assignments": (t.SEGMENT_ID, t.STATUS)}
+"""Few-valued columns whose shares are compared with the previous run."""
+_MAX_VALUES = 10_000
+
+
+def partial(
+    frame: "pl.DataFrame",
+    table: t.Table,
+    config: ValidateConfig,
+    as_of: datetime,
+    known: "Mapping[str, pl.Series] | None" = None,
+) -> Facts:
+    """Counts of one frame. Rows with equal keys must stand in one frame, as they do in a bucket.
+
+    Args:
+        frame: Rows of the table.
+        table: The table's contract.
+        config: Window and allowed events.
+        as_of: UTC moment the run looks at.
+        known: Legal values by column name; adds `<column>.unlisted`.
+    """
+    schema = dict(frame.schema)
+    tests = conditions(table, schema, config, as_of, known)
+    counted = frame.lazy().select(test.fill_null(False).sum().alias(name) for name, test in tests.items()).collect()
+    counts = {name: int(value or 0) for name, value in counted.row(0, named=True).items()} if tests else {}
+    return Facts(
+        table=table.name,
+        rows=frame.height,
+        columns={name: str(dtype) for name, dtype in schema.items()},
+        counts=counts | _attributes(frame, table),
+        first=_locators(frame, {name: tests[name] for name, count in counts.items() if count}),
+        moments=_moments(frame),
+        shares=_shares(frame, table),
+    )
+
+
+def merge(a: Facts, b: Facts) -> Facts:
+    """Facts of both frames together."""
+    moments = {
+        name: a.moments[name].merge(b.moments[name]) if name in a.moments and name in b.moments else either[name]
+        for either in (a.moments, b.moments)
+        for name in either
+    }
+    shares = {
+        name: dict(Counter(a.shares.get(name, {})) + Counter(b.shares.get(name, {}))) for name in a.shares | b.shares
+    }
+    counts = dict(a.counts)
+    for name, count in b.counts.items():
+        counts[name] = counts.get(name, 0) + count
+    return a.model_copy(
+        update={
+            "rows": a.rows + b.rows, "columns": a.columns | b.columns, "counts": counts,
+            "first": b.first | a.first, "moments": moments, "shares": shares,
+        }
+    )  # fmt: skip
+
+
+def merge_all(parts: list[Facts]) -> Facts:
+    """Facts of a whole table from one or more of its frames."""
+    return reduce(merge, parts)
+
+
+def _locators(frame: "pl.DataFrame", broken: "dict[str, pl.Expr]") -> dict[str, str]:
+    """Row number, from 1, of the first row that breaks a condition: the source's where it is known."""
+    import polars as pl
+
+    if not broken:
+        return {}
+    numbered = t.SEQUENCE in frame.columns
+    number = pl.col(t.SEQUENCE) if numbered else pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
+    row = frame.select(number.filter(test.fill_null(False)).min().alias(name) for name, test in broken.items()).row(
+        0, named=True
+    )
+    word = "source row" if numbered else "bucket row"
+    return {name: f"{word} {value}" for name, value in row.items()}
+
+
+def _numeric(frame: "pl.DataFrame") -> list[str]:
+    return [name for name, dtype in frame.schema.items() if dtype.is_numeric() and name not in (t.SEQUENCE, t.RANK)]
+
+
+def _moments(frame: "pl.DataFrame") -> dict[str, Moments]:
+    import polars as pl
+
+    names = _numeric(frame)
+    if not names or not frame.height:
+        return {}
+    cells = {name: pl.col(name).cast(pl.Float64) for name in names}
+    # beyond float32 a square would overflow; such cells are counted as overflow instead
+    finite = {name: cell.filter(cell.is_finite() & (cell.abs() < 1e100)) for name, cell in cells.items()}
+    asked = [
+        expr
+        for name, cell in finite.items()
+        for expr in (
+            cell.count().alias(f"n {name}"),
+            cell.mean().alias(f"mean {name}"),
+            cell.var(ddof=0).alias(f"var {name}"),
+        )
+    ]
+    row = frame.lazy().select(asked).collect().row(0, named=True)
+    return {
+        name: Moments(n=n, mean=row[f"mean {name}"] or 0.0, m2=(row[f"var {name}"] or 0.0) * n)
+        for name in names
+        if (n := int(row[f"n {name}"])) > 0
+    }
+
+
+def _shares(frame: "pl.DataFrame", table: t.Table) -> dict[str, dict[str, int]]:
+    import polars as pl
+
+    made = {}
+    for name in _SHARED.get(table.name, ()):
+        if name in frame.columns:
+            counted = frame[name].cast(pl.String).drop_nulls().value_counts(sort=True).head(_MAX_VALUES)
+            made[name] = dict(counted.iter_rows())
+    if table.name == t.SEGMENTS.name and {t.SEGMENT_ID, t.SIZE} <= set(frame.columns):
+        made[t.SIZE] = dict(frame.select(t.SEGMENT_ID, t.SIZE).drop_nulls().iter_rows())
+    if t.VECTOR in frame.columns:
+        made["vector.lengths"] = {
+            str(length): count for length, count in frame[t.VECTOR].list.len().value_counts().iter_rows()
+        }
+    return made
+
+
+def _attributes(frame: "pl.DataFrame", table: t.Table) -> dict[str, int]:
+    """Of open tables: non-finite cells over all columns that the contract does not name."""
+    import polars as pl
+
+    made: dict[str, int] = {}
+    if table.open:
+        floats = [name for name in _numeric(frame) if frame.schema[name].is_float() and name not in table.names]
+        bad = frame.select(pl.sum_horizontal(pl.lit(0), *((~pl.col(c).is_finite()).sum() for c in floats)))
+        made["attributes.nonfinite"] = int(bad.item())
+        for name in frame.columns:
+            if name not in table.names:
+                made[f"filled {name}"] = frame.height - frame[name].null_count()
+    if {t.TITLE, t.CATEGORIES} & set(frame.columns) and table.name == "items":
+        empty = [
+            pl.col(c).is_null() | (pl.col(c).list.len() == 0 if c == t.CATEGORIES else pl.col(c) == "")
+            for c in (t.TITLE, t.CATEGORIES)
+            if c in frame.columns
+        ]
+        made["undescribed rows"] = int(frame.select(pl.all_horizontal(empty).sum()).item())
+    if t.HAS_TEXT in frame.columns:
+        made["has_text rows"] = int(frame[t.HAS_TEXT].sum() or 0)
+    return made

@@ -1,0 +1,90 @@
+"""Figures about a whole table that follow from its counts: shares, shifts since the previous run, totals."""
+
+from collections.abc import Mapping
+
+from schemas import tables as t
+from schemas.facts import Facts
+from schemas.reports import Accounting
+
+
+def complete(facts: Facts, all_facts: Mapping[str, Facts], previous: Facts | None) -> Facts:
+    """The facts with all figures that the suites ask for, and with those of the previous run beside them.
+
+    Args:
+        facts: Merged counts of one table.
+        all_facts: The same of all tables of the hand-over.
+        previous: The table in the previous accepted run; None where there was none.
+    """
+    numbers = _shares(facts) | _open(facts) | _segments(facts, all_facts)
+    if previous is not None:
+        numbers |= shifts(facts, previous)
+    update = {"numbers": facts.numbers | numbers, "previous": previous, "tables": tuple(all_facts)}
+    return facts.model_copy(update=update)
+
+
+def shifts(facts: Facts, previous: Facts) -> dict[str, float]:
+    """Distance from the previous run.
+
+    `mean_shift` is the largest |mean − previous mean| / previous standard deviation over the numeric columns;
+    `share_shift` the largest total variation distance, ½ Σ |p − q|, over the few-valued columns.
+    """
+    made = {}
+    means = [
+        abs(facts.moments[name].mean - old.mean) / old.std
+        for name, old in previous.moments.items()
+        if name in facts.moments and old.std > 0
+    ]
+    if means:
+        made["mean_shift"] = max(means)
+    distances = [_distance(facts.shares[name], old) for name, old in previous.shares.items() if name in facts.shares]
+    if distances:
+        made["share_shift"] = max(distances)
+    return made
+
+
+def _distance(now: Mapping[str, int], before: Mapping[str, int]) -> float:
+    a, b = sum(now.values()) or 1, sum(before.values()) or 1
+    return sum(abs(now.get(v, 0) / a - before.get(v, 0) / b) for v in now.keys() | before.keys()) / 2
+
+
+def _shares(facts: Facts) -> dict[str, float]:
+    made = {}
+    rows = max(facts.rows, 1)
+    if facts.table == t.EVENTS.name and "item_id.unlisted" in facts.counts:
+        made["known_items"] = 1 - facts.counts["item_id.unlisted"] / rows
+    if "undescribed rows" in facts.counts:
+        made["undescribed"] = facts.counts["undescribed rows"] / rows
+    if "has_text rows" in facts.counts:
+        made["has_text"] = facts.counts["has_text rows"] / rows
+    if "vector.lengths" in facts.shares:
+        made["vector.lengths"] = float(len(facts.shares["vector.lengths"]))
+    return made
+
+
+def _open(facts: Facts) -> dict[str, float]:
+    filled = {name.removeprefix("filled "): n for name, n in facts.counts.items() if name.startswith("filled ")}
+    if "attributes.nonfinite" not in facts.counts:
+        return {}
+    constant = [name for name in filled if (m := facts.moments.get(name)) is not None and m.n > 1 and m.m2 == 0]
+    empty = sum(count == 0 for count in filled.values())
+    return {"attributes.empty_columns": float(empty), "attributes.constant_columns": float(len(constant))}
+
+
+def _segments(facts: Facts, all_facts: Mapping[str, Facts]) -> dict[str, float]:
+    """Total of the shares and, beside assignments, how many segments count other members than are assigned."""
+    if facts.table != t.SEGMENTS.name:
+        return {}
+    share = facts.moments.get(t.SHARE)
+    made = {"share.total": share.mean * share.n if share else 0.0}
+    if t.ASSIGNMENTS.name in all_facts and t.SIZE in facts.shares:
+        members = all_facts[t.ASSIGNMENTS.name].shares.get(t.SEGMENT_ID, {})
+        sizes = facts.shares[t.SIZE]
+        made["size_mismatch"] = float(sum(sizes.get(s, 0) != members.get(s, 0) for s in sizes.keys() | members.keys()))
+    return made
+
+
+def accounted(facts: Facts, accounting: tuple[Accounting, ...]) -> Facts:
+    """The quarantine's facts with each table's share of rows set aside, and whether its rows add up."""
+    numbers = {f"{a.table}.share": a.quarantined / a.read if a.read else 0.0 for a in accounting}
+    numbers |= {f"{a.table}.unbalanced": float(not a.balanced) for a in accounting}
+    return facts.model_copy(update={"numbers": facts.numbers | numbers})
