@@ -1,4 +1,4 @@
-"""Kernels of the behaviour family: each takes a timeline and answers with named (m,) arrays, NaN where unknown; m > 0."""
+"""Kernels of the behaviour family: a timeline of m > 0 users in, named (m,) arrays out, NaN where unknown."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Columns = dict[str, np.ndarray]
 MINUTE = 60_000_000
 _FRACTION = 2.0**32
+_ALWAYS = (
+    "recency_days", "tenure_days", "events", "events_per_day", "active_days", "active_day_share", "trend",
+    "activity_tier", "gap_mean_days", "gap_median_days", "gap_regularity", "sessions", "session_minutes_mean",
+    "session_depth_mean", "session_depth_max", "hour_sin", "hour_cos", "hour_concentration", "weekday_sin",
+    "weekday_cos", "weekday_concentration", "distinct_items", "repeat_share", "item_entropy", "top_item_share",
+)  # fmt: skip
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -173,3 +179,19 @@ def item_sums(line: Timeline, rated: np.ndarray) -> "pl.DataFrame":
     np.add.at(sums[1], code, ((values - whole) * _FRACTION).astype(np.int64))
     n = np.bincount(code, minlength=len(names))
     return pl.DataFrame({ITEM_ID: names, "whole": sums[0], "part": sums[1], "n": n})
+
+
+def names(kinds: Sequence[str], steps: Sequence[str], money: bool, ratings: bool) -> list[str]:
+    """Every column of the family, in order, on data with these event names, steps of the funnel and kinds of value."""
+    valued = ["value_sum", "value_mean"] if money else []
+    rated = ["rating_mean", "rating_std", "rating_strictness"] if ratings else []
+    return [*_ALWAYS, *mix({}, np.ones(0), kinds, steps), *valued, *rated]
+
+
+def quantiles(frequencies: Mapping[int, int], shares: Sequence[float]) -> list[int]:
+    """Per share, the smallest number of events that at least that share of the users does not exceed."""
+    sizes = np.array(sorted(frequencies), np.int64)
+    if not len(sizes):
+        return [0 for _ in shares]
+    below = np.cumsum([frequencies[size] for size in sizes.tolist()])
+    return sorted(int(sizes[np.searchsorted(below, share * below[-1] - 1e-9)]) for share in shares)

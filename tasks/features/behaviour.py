@@ -37,10 +37,9 @@ Money (where events other than rating_events have values) and ratings (where rat
                         others. The item means are fitted, over all users, the user included
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -65,12 +64,6 @@ if TYPE_CHECKING:
 
 REQUIRES: tuple[str, ...] = ("events",)
 scope = "bucket"
-_ALWAYS = (
-    "recency_days", "tenure_days", "events", "events_per_day", "active_days", "active_day_share", "trend",
-    "activity_tier", "gap_mean_days", "gap_median_days", "gap_regularity", "sessions", "session_minutes_mean",
-    "session_depth_mean", "session_depth_max", "hour_sin", "hour_cos", "hour_concentration", "weekday_sin",
-    "weekday_cos", "weekday_concentration", "distinct_items", "repeat_share", "item_entropy", "top_item_share",
-)  # fmt: skip
 _ZERO_WITHOUT_EVENTS = ("events", "active_days", "sessions", "distinct_items", "activity_tier")
 
 
@@ -139,12 +132,14 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     meta = {
         "kinds": ranked if len(ranked) > 1 else [],
         "steps": [step for step in config.funnel if step in partial.kinds],
-        "tiers": _quantiles(partial.frequencies, config.tier_quantiles),
+        "tiers": kernels.quantiles(partial.frequencies, config.tier_quantiles),
         "money": partial.paid > 0,
         "ratings": len(items) > 0,
     }
     mean = (items["whole"].to_numpy() + items["part"].to_numpy() / 2.0**32) / np.maximum(items["n"].to_numpy(), 1)
-    meta["columns"] = chosen(_names(meta), config, config.kind)
+    meta["columns"] = chosen(
+        kernels.names(meta["kinds"], meta["steps"], meta["money"], meta["ratings"]), config, config.kind
+    )
     return State({"item_mean": mean} | pack_strings(items[ITEM_ID].to_list(), "items"), meta)
 
 
@@ -176,20 +171,3 @@ def _values(line: Timeline, state: State, config: Config, now: int) -> kernels.C
         items = unpack_strings(state.arrays, "items")
         made |= kernels.ratings(line, rated, item, names, items, state.arrays["item_mean"])
     return made
-
-
-def _names(meta: Mapping[str, Any]) -> list[str]:
-    """Every column that the family makes on data with these facts, in order."""
-    mixed = kernels.mix({}, np.ones(0), meta["kinds"], meta["steps"])
-    money = ["value_sum", "value_mean"] if meta["money"] else []
-    rating = ["rating_mean", "rating_std", "rating_strictness"] if meta["ratings"] else []
-    return [*_ALWAYS, *mixed, *money, *rating]
-
-
-def _quantiles(frequencies: Mapping[int, int], shares: Sequence[float]) -> list[int]:
-    """Per share, the smallest number of events that at least that share of the users does not exceed."""
-    sizes = np.array(sorted(frequencies), np.int64)
-    if not len(sizes):
-        return [0 for _ in shares]
-    below = np.cumsum([frequencies[size] for size in sizes.tolist()])
-    return sorted(int(sizes[np.searchsorted(below, share * below[-1] - 1e-9)]) for share in shares)

@@ -1,0 +1,60 @@
+"""Kernels of the interest family: sparse products of users, items and categories."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.tables import CATEGORIES, EVENT, ITEM_ID
+from tasks.features._common import MICROSECONDS_PER_DAY as DAY
+from tasks.features._common import locate
+from tasks.features._timeline import Timeline
+
+if TYPE_CHECKING:
+    import polars as pl
+    from scipy.sparse import csr_array
+
+
+def shares(
+    line: Timeline, code: np.ndarray, names: "pl.Series", items: "pl.DataFrame", categories: list[str],
+    event_weights: Mapping[str, float], half_life_days: float,
+) -> np.ndarray:  # fmt: skip
+    """(m, c) each user's decayed share of each category, rows sum to 1; NaN for a user without any."""
+    kind, kinds = line.codes(EVENT)
+    weights = np.array([event_weights.get(name, 1.0) for name in kinds], np.float64)[kind]
+    age = (line.stamps[line.ends - 1][line.owner] - line.stamps) / DAY
+    owned, _ = categories_of(items, names, categories)
+    mass = (rows(line, code, weights * np.exp2(-age / half_life_days), len(names)) @ owned).toarray()
+    with np.errstate(invalid="ignore"):
+        return mass / mass.sum(axis=1, keepdims=True)
+
+
+def rows(line: Timeline, code: np.ndarray, weights: np.ndarray, items: int) -> "csr_array":
+    """(m, items) sparse weights; a row keeps its user's order of time, so that its sums are the same in any bucket."""
+    from scipy.sparse import csr_array
+
+    return csr_array((weights, code, np.append(line.starts, len(code))), shape=(len(line.starts), items))
+
+
+def categories_of(
+    items: "pl.DataFrame", names: "pl.Series", categories: list[str] | None
+) -> "tuple[csr_array, list[str]]":
+    """(len(names), c) share of each item per category, and the categories: those asked for, or all there are."""
+    import polars as pl
+    from scipy.sparse import csr_array
+
+    listed = items.select(ITEM_ID, pl.col(CATEGORIES).cast(pl.List(pl.String))).explode(CATEGORIES)
+    pairs = listed.filter(pl.col(CATEGORIES).str.len_bytes() > 0).unique()
+    kept = pairs[CATEGORIES].unique().sort().to_list() if categories is None else categories
+    share = (1.0 / pairs.select(pl.len().over(ITEM_ID))["len"]).to_numpy()
+    row, column = locate(names, pairs[ITEM_ID]), locate(pl.Series(kept, dtype=pl.String), pairs[CATEGORIES])
+    known = (row >= 0) & (column >= 0)
+    made = csr_array((share[known], (row[known], column[known])), shape=(len(names), len(kept)))
+    return made, kept
+
+
+def head(events: np.ndarray, share: float) -> int:
+    """Events of the least popular item of the head."""
+    ranked = np.sort(events)[::-1]
+    reached = np.searchsorted(np.cumsum(ranked), share * ranked.sum() - 1e-9)
+    return int(ranked[reached]) if len(ranked) else 0
