@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -181,11 +181,11 @@ def item_sums(line: Timeline, rated: np.ndarray) -> "pl.DataFrame":
     return pl.DataFrame({ITEM_ID: names, "whole": sums[0], "part": sums[1], "n": n})
 
 
-def names(kinds: Sequence[str], steps: Sequence[str], money: bool, ratings: bool) -> list[str]:
-    """Every column of the family, in order, on data with these event names, steps of the funnel and kinds of value."""
-    valued = ["value_sum", "value_mean"] if money else []
-    rated = ["rating_mean", "rating_std", "rating_strictness"] if ratings else []
-    return [*_ALWAYS, *mix({}, np.ones(0), kinds, steps), *valued, *rated]
+def names(facts: Mapping[str, Any]) -> list[str]:
+    """Every column of the family, in order, on data with these `kinds`, `steps`, `money` and `ratings`."""
+    valued = ["value_sum", "value_mean"] if facts["money"] else []
+    rated = ["rating_mean", "rating_std", "rating_strictness"] if facts["ratings"] else []
+    return [*_ALWAYS, *mix({}, np.ones(0), facts["kinds"], facts["steps"]), *valued, *rated]
 
 
 def quantiles(frequencies: Mapping[int, int], shares: Sequence[float]) -> list[int]:

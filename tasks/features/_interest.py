@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-def shares(
-    line: Timeline, code: np.ndarray, names: "pl.Series", items: "pl.DataFrame", categories: list[str],
-    event_weights: Mapping[str, float], half_life_days: float,
-) -> np.ndarray:  # fmt: skip
-    """(m, c) each user's decayed share of each category, rows sum to 1; NaN for a user without any."""
+def weights(line: Timeline, event_weights: Mapping[str, float], half_life_days: float) -> np.ndarray:
+    """(n,) weight of each event: its name's, halved every `half_life_days` before the user's last event.
+
+    Counting from the last event instead of `as_of` changes no share, and old users' weights don't underflow to 0.
+    """
     kind, kinds = line.codes(EVENT)
-    weights = np.array([event_weights.get(name, 1.0) for name in kinds], np.float64)[kind]
+    named = np.array([event_weights.get(name, 1.0) for name in kinds], np.float64)[kind]
     age = (line.stamps[line.ends - 1][line.owner] - line.stamps) / DAY
-    owned, _ = categories_of(items, names, categories)
-    mass = (rows(line, code, weights * np.exp2(-age / half_life_days), len(names)) @ owned).toarray()
+    return named * np.exp2(-age / half_life_days)
+
+
+def shares(line: Timeline, code: np.ndarray, weights: np.ndarray, owned: "csr_array") -> np.ndarray:
+    """(m, c) each user's share of weight on each category, rows sum to 1; NaN for a user without any."""
+    mass = (rows(line, code, weights, owned.shape[0]) @ owned).toarray()
     with np.errstate(invalid="ignore"):
         return mass / mass.sum(axis=1, keepdims=True)
 

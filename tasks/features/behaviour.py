@@ -39,7 +39,7 @@ Money (where events other than rating_events have values) and ratings (where rat
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -129,7 +129,7 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     """Columns, tier bounds and item means; nothing here is random."""
     config, items = partial.config, partial.items.sort(ITEM_ID)
     ranked = sorted(partial.kinds, key=lambda kind: (-partial.kinds[kind], kind))[: config.max_kinds]
-    meta = {
+    meta: dict[str, Any] = {
         "kinds": ranked if len(ranked) > 1 else [],
         "steps": [step for step in config.funnel if step in partial.kinds],
         "tiers": kernels.quantiles(partial.frequencies, config.tier_quantiles),
@@ -137,9 +137,7 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
         "ratings": len(items) > 0,
     }
     mean = (items["whole"].to_numpy() + items["part"].to_numpy() / 2.0**32) / np.maximum(items["n"].to_numpy(), 1)
-    meta["columns"] = chosen(
-        kernels.names(meta["kinds"], meta["steps"], meta["money"], meta["ratings"]), config, config.kind
-    )
+    meta["columns"] = chosen(kernels.names(meta), config, config.kind)
     return State({"item_mean": mean} | pack_strings(items[ITEM_ID].to_list(), "items"), meta)
 
 
