@@ -147,6 +147,22 @@ class SelectConfig(Section):
     )
 
 
+class CalibrationConfig(Section):
+    """When a user is far from every segment, how sure an assignment is, and what thin users get."""
+
+    floor_quantile: float = Field(
+        0.999, gt=0.5, le=1, description="quantile of a segment's training distances beyond which nobody is assigned"
+    )
+    floor_slack: float = Field(1.1, ge=1, description="that distance is multiplied by this, for users not seen yet")
+    min_floor_users: Positive = Field(50, description="smaller segments use the largest floor of the others, users")
+    folds: int = Field(5, ge=0, description="refits that leave users out, behind the confidence; 0: not calibrated")
+    min_confidence: Share = Field(0.0, description="a less confident assignment becomes unassigned")
+    ladder_events: tuple[int, ...] = Field(
+        (0, 1, 3, 5, 10), description="events of a thin user at which each rung's accuracy is measured"
+    )
+    max_reasons: int = Field(3, ge=0, description="reasons given with each assignment")
+
+
 class IdentityConfig(Section):
     """When a new cluster is an old segment."""
 

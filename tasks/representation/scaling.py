@@ -1,0 +1,139 @@
+"""Per-column fits: what replaces a missing value, what is clipped, logged, centred and scaled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from schemas.config import MissingPolicy, OutlierPolicy, RepresentConfig
+from schemas.errors import UsageError
+
+MAD_TO_STD = 1.4826  # of a normal distribution
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Fitted, element by element, for d columns; every array is (d,) float64.
+
+    A value x becomes clip((t(x) − center) · gain, ±bound), where t fills what is missing, clips into [lower, upper]
+    and, where `logged` is 1, takes log(1 + x). A column without spread has gain 0, so it says nothing.
+    """
+
+    fill: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    logged: np.ndarray
+    center: np.ndarray
+    gain: np.ndarray
+    bound: np.ndarray
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """(n, d) scaled float64 of (n, d) numbers, NaN or infinite where missing; each element by itself."""
+        out = np.array(x, np.float64, order="C")
+        out = np.where(np.isfinite(out), out, self.fill)
+        np.clip(out, self.lower, self.upper, out=out)
+        logged = np.flatnonzero(self.logged)
+        out[:, logged] = np.log1p(np.ascontiguousarray(np.maximum(out[:, logged], 0.0)))
+        return np.clip((out - self.center) * self.gain, -self.bound, self.bound)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Field name -> array, as a State holds them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def join(parts: Sequence[Scaling]) -> Scaling:
+    """The scalings of several blocks as one, in order."""
+    named = [part.arrays() for part in parts]
+    return Scaling(**{field.name: np.concatenate([part[field.name] for part in named]) for field in fields(Scaling)})
+
+
+def fit_block(
+    sample: np.ndarray,
+    names: Sequence[str],
+    config: RepresentConfig,
+    isometric: bool,
+    missing: Mapping[str, MissingPolicy],
+    outliers: Mapping[str, OutlierPolicy],
+) -> Scaling:
+    """The scaling of one block.
+
+    Args:
+        sample: (n, d) float64 rows, NaN where missing.
+        names: d column names.
+        config: `skew` and `clip` are read.
+        isometric: The columns are coordinates of one space (text vectors, user factors): they share one gain, which
+            keeps their angles, and none is logged.
+        missing: Column name -> how it is filled; the median where not named.
+        outliers: Column name -> clipping at quantiles where its action is `clip`.
+    """
+    columns = [_fit_column(sample[:, j], name, config, isometric, missing, outliers) for j, name in enumerate(names)]
+    joined = join(columns) if columns else Scaling(*(np.zeros(0) for _ in fields(Scaling)))
+    if not isometric or not columns:
+        return joined
+    spread = [1 / gain for gain in joined.gain if gain > 0]
+    return Scaling(**{**joined.arrays(), "gain": np.full(len(columns), 1 / max(spread) if spread else 0.0)})
+
+
+def _fit_column(
+    values: np.ndarray,
+    name: str,
+    config: RepresentConfig,
+    isometric: bool,
+    missing: Mapping[str, MissingPolicy],
+    outliers: Mapping[str, OutlierPolicy],
+) -> Scaling:
+    known = values[np.isfinite(values)]
+    fill = fill_value(known, missing.get(name), name)
+    lower, upper = _bounds(known, outliers.get(name))
+    clipped = np.clip(np.where(np.isfinite(values), values, fill), lower, upper)
+    logged = not isometric and is_skewed(clipped, config.skew)
+    used = np.log1p(clipped) if logged else clipped
+    center, spread = robust(used)
+    gain = 1 / spread if spread > 0 else 0.0
+    return Scaling(*(np.array([v], np.float64) for v in (fill, lower, upper, logged, center, gain, config.clip)))
+
+
+def fill_value(known: np.ndarray, policy: MissingPolicy | None, name: str) -> float:
+    """What replaces a missing value, from the known ones; 0 where a column has none and no constant is declared."""
+    how = policy.fill if policy else "median"
+    if policy and how == "constant":
+        return policy.constant
+    if how == "interpolate":
+        raise UsageError(
+            f"missing.{name}.fill: users have no order to interpolate along; use median, mean, mode or constant"
+        )
+    if not len(known):
+        return 0.0
+    if how == "mode":
+        distinct, counts = np.unique(known, return_counts=True)
+        return float(distinct[np.argmax(counts)])
+    return float(np.mean(known) if how == "mean" else np.median(known))
+
+
+def _bounds(known: np.ndarray, policy: OutlierPolicy | None) -> tuple[float, float]:
+    if policy is None or policy.action != "clip" or not len(known):
+        return -np.inf, np.inf
+    lower, upper = np.quantile(known, [policy.quantile, 1 - policy.quantile])
+    return float(lower), float(upper)
+
+
+def is_skewed(values: np.ndarray, limit: float) -> bool:
+    """Whether a non-negative column's skewness E[(x − μ)³] / σ³ is above `limit`."""
+    if not len(values) or values.min() < 0:
+        return False
+    deviation = values - values.mean()
+    deviation /= np.abs(deviation).max() or 1.0  # cubes of large amounts would overflow
+    variance = float(np.mean(deviation**2))
+    return variance > 0 and float(np.mean(deviation**3)) / variance**1.5 > limit
+
+
+def robust(values: np.ndarray) -> tuple[float, float]:
+    """Median and spread: 1.4826 MAD, or the standard deviation where more than half of the values are equal."""
+    if not len(values):
+        return 0.0, 0.0
+    center = float(np.median(values))
+    spread = MAD_TO_STD * float(np.median(np.abs(values - center)))
+    floor = 1e-9 * max(1.0, abs(center))  # below this only rounding differs
+    if spread <= floor:
+        spread = float(np.std(values))
+    return center, spread if spread > floor and np.isfinite(spread) else 0.0
