@@ -119,10 +119,8 @@ def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> 
     require(bucket, REQUIRES, config.kind)
     line = timeline(bucket, as_of)
     code, names = line.codes(ITEM_ID)
-    categories = state.meta["categories"]
-    shares = kernels.shares(
-        line, code, names, bucket[ITEMS.name], categories, config.event_weights, config.half_life_days
-    )
+    categories, weights = state.meta["categories"], kernels.weights(line, config.event_weights, config.half_life_days)
+    shares = kernels.shares(line, code, weights, kernels.categories_of(bucket[ITEMS.name], names, categories)[0])
     # NaN where the user has no category: it passes through the sum, not through the count.
     breadth = np.abs((shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1))
     values = {_AFFINITY + name: shares[:, k] * state.arrays["idf"][k] for k, name in enumerate(categories)}
