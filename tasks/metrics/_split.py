@@ -1,0 +1,68 @@
+"""The held-out protocol's slices of time, and events as a users × items matrix."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from schemas.errors import DataError
+from schemas.tables import ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID
+
+if TYPE_CHECKING:
+    import polars as pl
+    import scipy.sparse as sp
+
+
+def slice_events(events: "pl.DataFrame", low: float, high: float) -> "pl.DataFrame":
+    """The events between two shares of each user's own history.
+
+    A user's n events are ordered by timestamp, ties by sequence (and then by row), and ranked 0..n-1; an event is kept
+    where low·n <= rank < high·n. So (0, 0.8) trains, (0.8, 1) tests, and (0.7, 0.8) validates a model of (0, 0.7).
+
+    Args:
+        events: Table events; all events of a user must be in it.
+        low: Share of the history at which the slice begins, in [0, 1).
+        high: Share at which it ends, in (low, 1].
+
+    Returns:
+        The kept rows, ordered by time.
+
+    Raises:
+        DataError: The shares are not 0 <= low < high <= 1.
+    """
+    import polars as pl
+
+    if not 0 <= low < high <= 1:
+        raise DataError(f"slice of events: expected 0 <= low < high <= 1, got {low} and {high}")
+    rank, n = pl.int_range(pl.len()).over(USER_ID), pl.len().over(USER_ID)
+    ordered = events.sort(TIMESTAMP, SEQUENCE, maintain_order=True)
+    return ordered.filter((rank >= low * n) & (rank < high * n))
+
+
+def interactions(
+    events: "pl.DataFrame", users: Sequence[str], items: Sequence[str], binary: bool = False
+) -> "sp.csr_matrix":
+    """Events as a matrix.
+
+    Args:
+        events: Table events; rows of users or items that are not listed are left out.
+        users: Ids of the rows, in order and distinct.
+        items: Ids of the columns, in order and distinct.
+        binary: 1 where there is an event, rather than how many.
+
+    Returns:
+        (users, items) CSR float32 with sorted indices.
+    """
+    import numpy as np
+    import polars as pl
+    import scipy.sparse as sp
+
+    rows = pl.DataFrame({USER_ID: users, "row": np.arange(len(users))}, schema_overrides={USER_ID: pl.String})
+    columns = pl.DataFrame({ITEM_ID: items, "column": np.arange(len(items))}, schema_overrides={ITEM_ID: pl.String})
+    cells = events.select(USER_ID, ITEM_ID).join(rows, on=USER_ID).join(columns, on=ITEM_ID)
+    matrix = sp.csr_matrix(
+        (np.ones(len(cells), np.float32), (cells["row"].to_numpy(), cells["column"].to_numpy())),
+        shape=(len(users), len(items)),
+    )
+    matrix.sum_duplicates()
+    if binary:
+        matrix.data[:] = 1.0
+    return matrix
