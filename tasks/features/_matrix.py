@@ -1,0 +1,96 @@
+"""The weighted user-item matrix: a bucket's part of it, and the whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.errors import DataError
+from schemas.tables import EVENT, ITEM_ID, TIMESTAMP, USER_ID, VALUE
+from tasks.features._common import MICROSECONDS_PER_DAY, locate, moment, until
+
+if TYPE_CHECKING:
+    import polars as pl
+    from scipy import sparse
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One bucket's distinct user-item pairs, sorted, as positions in its own users and items (sorted, distinct).
+
+    Attributes:
+        users: Ids of the users with a pair.
+        items: Ids of the items with a pair.
+        rows: (pairs,) int32 positions in `users`.
+        columns: (pairs,) int32 positions in `items`.
+        weights: (pairs,) float64 above 0.
+    """
+
+    users: "pl.Series"
+    items: "pl.Series"
+    rows: np.ndarray
+    columns: np.ndarray
+    weights: np.ndarray
+
+
+def interactions(events: "pl.DataFrame", weight: "pl.Expr", as_of: datetime) -> Piece:
+    """The distinct user-item pairs of events up to `as_of`; an entry is log(1 + sum of its events' weights)."""
+    import polars as pl
+
+    frame = until(events, as_of).select(USER_ID, ITEM_ID, weight=weight).filter(pl.col("weight") > 0)
+    users, items = frame[USER_ID].unique().sort(), frame[ITEM_ID].unique().sort()
+    rows, columns = locate(users, frame[USER_ID]), locate(items, frame[ITEM_ID])
+    weights = frame["weight"].to_numpy()
+    order = np.lexsort((weights, columns, rows))  # sums must not depend on the order in which rows arrive
+    rows, columns, weights = rows[order], columns[order], weights[order]
+    fresh = np.ones(len(rows), bool)
+    fresh[1:] = (np.diff(rows) != 0) | (np.diff(columns) != 0)
+    sums = np.bincount(np.cumsum(fresh) - 1, weights, int(fresh.sum()))  # adds in order, one by one
+    return Piece(users, items, rows[fresh].astype(np.int32), columns[fresh].astype(np.int32), np.log1p(sums))
+
+
+def event_weight(
+    by_event: Mapping[str, float], half_life_days: float | None, use_value: bool, as_of: datetime
+) -> "pl.Expr":
+    """Weight of an event, Float64: by its name, its age and, where asked for, its value."""
+    import polars as pl
+
+    weight = pl.lit(1.0)
+    if by_event:
+        weight = pl.col(EVENT).replace_strict(by_event, default=1.0, return_dtype=pl.Float64)
+    if half_life_days is not None:
+        age = moment(as_of) - pl.col(TIMESTAMP).cast(pl.Datetime("us", "UTC")).to_physical()
+        weight = weight * (-age / (half_life_days * MICROSECONDS_PER_DAY) * np.log(2)).exp()
+    if use_value:
+        weight = weight * pl.col(VALUE).fill_null(1.0).clip(lower_bound=0.0)
+    return weight
+
+
+def assemble(pieces: Sequence[Piece], min_item_users: int) -> "tuple[sparse.csr_matrix, pl.Series]":
+    """The whole user-item matrix, users in the order of the pieces' first users, and its items, sorted."""
+    import polars as pl
+
+    pieces = sorted((piece for piece in pieces if len(piece.users)), key=lambda piece: str(piece.users[0]))
+    if not pieces:
+        raise DataError("features.collaborative: no event by as_of has a weight above 0; check as_of and event_weights")
+    items = pl.concat([piece.items for piece in pieces]).unique().sort()
+    starts = np.cumsum([0, *(len(piece.users) for piece in pieces)])
+    rows = np.concatenate([piece.rows + start for piece, start in zip(pieces, starts[:-1], strict=True)])
+    columns = np.concatenate([locate(items, piece.items)[piece.columns] for piece in pieces])
+    weights = np.concatenate([piece.weights for piece in pieces])
+    matrix = sparse_matrix(weights, rows, columns, (int(starts[-1]), len(items)))
+    kept = np.diff(matrix.tocsc().indptr) >= min_item_users
+    if not kept.any():
+        raise DataError("features.collaborative: no item has min_item_users users; lower it")
+    return matrix[:, kept].tocsr(), items.filter(pl.Series(kept))
+
+
+def sparse_matrix(
+    weights: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]
+) -> "sparse.csr_matrix":
+    """CSR of pairs that are sorted by row and column already."""
+    from scipy import sparse
+
+    return sparse.csr_matrix((weights, (rows, columns)), shape=shape)
