@@ -1,0 +1,162 @@
+"""What the clusterers share: checking rows, numbering segments, segments that are their centroids."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from schemas.config import Section
+from schemas.errors import DataError
+from schemas.evaluation import Assignment
+from tasks.clusterers._distances import Space, nearest
+
+LARGEST = 1e15  # squares of larger values overflow float32
+OUTLIER_Z = 50.0
+
+
+def name_of(config: Section) -> str:
+    """A readable name of a candidate: the kind, and every field that is not at its default."""
+    values = config.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+    parts = [f"{key}{value}".replace("_", "-") for key, value in values.items()]
+    return "-".join([str(config.kind), *parts])  # type: ignore[attr-defined]
+
+
+def check_rows(X: np.ndarray) -> np.ndarray:
+    """X as a C-ordered float32 array (n, d).
+
+    Raises:
+        DataError: X is no matrix, is empty, or holds NaN, inf or values too large to square; the column is named.
+    """
+    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
+        raise DataError(f"the vectors must be a matrix with at least one row and one column, not of shape {X.shape}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = np.ascontiguousarray(X, dtype=np.float32)
+        fine = float(np.max(rows)) <= LARGEST and float(np.min(rows)) >= -LARGEST
+    if fine:
+        return rows
+    bad = ~(np.abs(X) <= LARGEST)
+    column = int(bad.any(axis=0).argmax())
+    row = int(bad[:, column].argmax())
+    raise DataError(
+        f"column {column} of the vectors holds {X[row, column]} in row {row} ({int(bad.sum())} such values in all): "
+        "fill, clip or set aside what is not a finite number"
+    )
+
+
+def check_k(n: int, k: int) -> None:
+    """Refuse fewer rows than segments.
+
+    Raises:
+        DataError: n is less than k.
+    """
+    if n < k:
+        raise DataError(f"{n} users cannot make {k} segments: lower k to {n} or bring more users")
+
+
+def is_dask(X: Any) -> bool:
+    """Whether X is a Dask array, asked without importing Dask."""
+    return type(X).__module__.partition(".")[0] == "dask"
+
+
+def canonical(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number segments by decreasing size, ties by first row; noise stays −1.
+
+    Returns:
+        labels (n,) int32 renumbered, and order (k,): the old number of each new segment.
+    """
+    old, first, inverse, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    rank = np.lexsort((first, -sizes))
+    rank = rank[old[rank] >= 0]
+    number = np.full(len(old), -1, np.int32)
+    number[rank] = np.arange(len(rank))
+    return number[inverse], old[rank]
+
+
+def means(X: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Mean (k, d) float64 of each segment's rows; noise counts nowhere, an empty segment is zeros."""
+    import scipy.sparse as sp
+
+    member = labels >= 0
+    ones = np.ones(int(member.sum()))
+    select = sp.csr_matrix((ones, (labels[member], np.flatnonzero(member))), shape=(k, len(X)))
+    sizes = np.maximum(np.bincount(labels[member], minlength=k), 1)
+    return np.asarray(select @ np.asarray(X, dtype=np.float64)) / sizes[:, None]
+
+
+def outlier_warnings(X: np.ndarray, labels: np.ndarray) -> list[str]:
+    """A line for each segment of hardly anyone (one user, or under 1 in 1000) that extreme values have made.
+
+    Extreme: more than 50 robust deviations, |x − median| / (1.4826 MAD), of a sample of at most 10,000 rows.
+    """
+    sizes = np.bincount(labels[labels >= 0])
+    tiny = np.flatnonzero((sizes > 0) & (sizes <= max(1, len(X) // 1000)))
+    if not len(tiny) or len(X) < 3:
+        return []
+    sample = np.asarray(X[:: max(1, len(X) // 10_000)], dtype=np.float64)  # of a Dask array too
+    middle = np.median(sample, axis=0)
+    spread = 1.4826 * np.median(np.abs(sample - middle), axis=0)
+    spread = np.where(spread > 0, spread, np.abs(sample - middle).mean(axis=0))
+    spread = np.where(spread > 0, spread, 1.0)
+    lines = []
+    for segment in tiny:
+        rows = np.flatnonzero(labels == segment)
+        z = np.abs(np.asarray(X[rows], dtype=np.float64) - middle) / spread
+        if z.max(axis=1).min() > OUTLIER_Z:
+            row, column = rows[0], int(z[0].argmax())
+            lines.append(
+                f"segment {segment} holds only {len(rows)} extreme user(s): row {row} is {z[0, column]:.3g} robust "
+                f"deviations from the median in column {column}; clip it or set it aside"
+            )
+    return lines
+
+
+@dataclass
+class Centroids:
+    """Segments that are the nearest of k centroids.
+
+    Attributes:
+        centroids: (k, d) float64.
+        space: the space of distances.
+        labels: (n,) int32 of the rows it was fitted on; empty after loading.
+        extras: figures of the fit.
+    """
+
+    centroids: np.ndarray
+    space: Space
+    labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def assign(self, X: np.ndarray) -> Assignment:
+        """The nearest centroid of each row of X (n, d)."""
+        return Assignment(*nearest(check_rows(X), self.centroids, self.space))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The centroids."""
+        return {"centroids": self.centroids}
+
+
+def assign_blocks(X: Any, centroids: np.ndarray, space: Space) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (n,) and distances (n,) of all rows of X, an array or a Dask array read block by block."""
+    if not is_dask(X):
+        return nearest(X, centroids, space)[:2]
+    import dask
+
+    blocks = X.rechunk({1: -1}).to_delayed().ravel()
+    task = dask.delayed(lambda block: nearest(check_rows(np.asarray(block)), centroids, space)[:2])
+    parts = dask.compute(*[task(block) for block in blocks])
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def settle(X: Any, centroids: np.ndarray, space: Space) -> Centroids:
+    """Centroids numbered canonically, labels by the same code that assigns, and the squared inertia of those labels.
+
+    A centroid that no row is nearest to is dropped and told in `extras["warnings"]`.
+    """
+    labels, distance = assign_blocks(X, centroids, space)
+    labels, order = canonical(labels)
+    warnings = outlier_warnings(X, labels)
+    if len(order) < len(centroids):
+        warnings.append(f"{len(centroids)} segments were asked for, the distinct rows make only {len(order)}")
+    squares = 2 * distance if space == "cosine" else np.square(distance)
+    extras = {"inertia": float(squares.sum()), "warnings": warnings}
+    return Centroids(np.ascontiguousarray(centroids[order]), space, labels, extras)
