@@ -45,6 +45,7 @@ class IngestConfig(Section):
     repeats: Literal["keep", "drop"] = Field(
         "keep", description="rows identical in all source columns: legal (repeat purchases), or dropped as errors"
     )
+    earliest_year: Positive = Field(1970, description="timestamps before this year (UTC) are set aside")
     max_text_bytes: Positive = Field(100_000, description="a longer text is set aside, in bytes of UTF-8")
     max_decoded_bytes: Positive = Field(64 * 2**30, description="refuse a source file that would decode to more bytes")
 

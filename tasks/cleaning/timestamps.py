@@ -1,0 +1,156 @@
+"""Timestamps of any kind as UTC microseconds."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tasks.cleaning.reasons import Reason
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    Problems = list[tuple[pl.Series, Reason]]
+
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_LAST = 253_402_300_799  # the last second of the year 9999
+_FIRST = -62_135_596_800  # the first second of the year 1
+_OFFSET = r"\d[ T].*[+-]\d{2}(:?\d{2})?$"
+
+
+def _from_epoch(numbers: "pl.Series", unit: str) -> "pl.Series":
+    """Numbers since 1970 as UTC microseconds; null where they leave the years 1 to 9999."""
+    import polars as pl
+
+    per_second = _PER_SECOND[unit]
+    inside = (numbers >= _FIRST * per_second) & (numbers <= _LAST * per_second)
+    numbers = numbers.set(~inside.fill_null(False), None)
+    if numbers.dtype.is_integer() and per_second <= 10**6:
+        micro = numbers.cast(pl.Int64) * (10**6 // per_second)
+    elif numbers.dtype.is_integer():
+        micro = numbers.cast(pl.Int64) // (per_second // 10**6)
+    else:
+        micro = (numbers.cast(pl.Float64) * (10**6 / per_second)).round().cast(pl.Int64)
+    return micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _in_zone(local: "pl.Series", zone: str) -> "pl.Series":
+    """Local times as UTC. A time that occurs twice is its first occurrence; one that the clock skips is null."""
+    if zone == "UTC":
+        return local.dt.replace_time_zone("UTC")
+    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def _by_pattern(texts: "pl.Series", pattern: str) -> "pl.Series":
+    """Texts in one strptime pattern as naive or UTC datetimes; null where they do not follow it."""
+    import polars as pl
+
+    if not any(part in pattern for part in ("%H", "%I", "%T", "%R", "%X", "%s", "%r", "%c", "%+")):
+        return texts.str.to_date(pattern, strict=False).cast(pl.Datetime("us"))
+    return texts.str.to_datetime(pattern, strict=False, time_unit="us")
+
+
+def _iso(texts: "pl.Series", zone: str) -> tuple["pl.Series", "pl.Series"]:
+    """ISO 8601 texts, with and without offsets mixed, as UTC; and a mask of local times that do not exist."""
+    import polars as pl
+
+    texts = texts.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d)[ t]", "${1}T").str.replace(r"[zZ]$", "+00:00")
+    offset = texts.str.contains(_OFFSET).fill_null(False)
+    aware = texts.set(~offset, None).str.replace(r"(T\d\d:\d\d)([+-])", "${1}:00${2}")
+    utc = aware.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", strict=False, time_unit="us").dt.convert_time_zone("UTC")
+    naive = texts.set(offset, None)
+    local = naive.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
+    for pattern, cast in (("%Y-%m-%dT%H:%M", False), ("%Y-%m-%d", True)):
+        rest = local.is_null() & naive.is_not_null()
+        if not rest.any():
+            break
+        left = naive.set(~rest, None)
+        found = left.str.to_date(pattern, strict=False) if cast else left.str.to_datetime(pattern, strict=False)
+        local = local.zip_with(~rest, found.cast(pl.Datetime("us")))
+    placed = _in_zone(local, zone)
+    skipped = local.is_not_null() & placed.is_null()
+    return placed.zip_with(~offset, utc), skipped
+
+
+def _from_text(texts: "pl.Series", zone: str, pattern: str | None) -> "tuple[pl.Series, Problems]":
+    """Texts as UTC: by the declared pattern or unit, else numbers since 1970 or ISO 8601."""
+    import polars as pl
+
+    if pattern is not None and pattern not in _PER_SECOND:
+        parsed = _by_pattern(texts, pattern)
+        aware = isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone is not None
+        placed = parsed.dt.convert_time_zone("UTC") if aware else _in_zone(parsed, zone)
+        return placed, [(parsed.is_not_null() & placed.is_null(), Reason.NO_SUCH_TIME)]
+    digits = texts.str.contains(r"^\s*[+-]?\d+(\.\d+)?\s*$").fill_null(False)
+    if not digits.any():
+        placed, skipped = _iso(texts, zone)
+        return placed, [(skipped, Reason.NO_SUCH_TIME)]
+    plain = texts.set(~digits, None).str.strip_chars()
+    whole = plain.cast(pl.Int64, strict=False)
+    epoch = _from_epoch(whole if not plain.str.contains(".", literal=True).any() else _floats(plain), pattern or "s")
+    dated = digits & texts.str.contains(r"^\s*(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])\s*$").fill_null(False)
+    if pattern is not None or digits.all():
+        return epoch, [(dated, Reason.AMBIGUOUS_TIME)] if pattern is None else []
+    placed, skipped = _iso(texts.set(digits, None), zone)
+    return placed.zip_with(~digits, epoch), [(dated, Reason.AMBIGUOUS_TIME), (skipped, Reason.NO_SUCH_TIME)]
+
+
+def _floats(texts: "pl.Series") -> "pl.Series":
+    import polars as pl
+
+    return texts.cast(pl.Float64, strict=False)
+
+
+def _as_utc(series: "pl.Series", zone: str, pattern: str | None) -> "tuple[pl.Series, Problems]":
+    """Any column as UTC microseconds (null where that fails), and problems that are known by name."""
+    import polars as pl
+
+    dtype = series.dtype
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        return series.cast(pl.Datetime("us", dtype.time_zone)).dt.convert_time_zone("UTC"), []
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        local = series.cast(pl.Datetime("us"))
+        placed = _in_zone(local, zone)
+        return placed, [(local.is_not_null() & placed.is_null(), Reason.NO_SUCH_TIME)]
+    if dtype == pl.String:
+        return _from_text(series, zone, pattern)
+    if dtype.is_numeric() and (pattern is None or pattern in _PER_SECOND):
+        dated = series.is_between(19000101, 20991231) & (pattern is None)
+        return _from_epoch(series, pattern or "s"), [(dated, Reason.AMBIGUOUS_TIME)]
+    if dtype.is_integer():
+        return _from_text(series.cast(pl.String), zone, pattern)
+    empty = pl.Series(series.name, [None] * len(series), dtype=pl.Datetime("us", "UTC"))
+    return empty, []
+
+
+def to_utc(
+    series: "pl.Series",
+    *,
+    zone: str = "UTC",
+    pattern: str | None = None,
+    earliest_year: int,
+    as_of: datetime | None,
+    now: datetime,
+) -> "tuple[pl.Series, Problems]":
+    """A column as UTC microseconds and the rows to set aside.
+
+    Args:
+        series: Datetimes, dates, numbers since 1970, or texts.
+        zone: IANA time zone of values that carry none. A local time that occurs twice (clocks set back) is its first
+            occurrence; one that never occurs (clocks set forward) is set aside.
+        pattern: `s`, `ms`, `us`, `ns`, a strptime pattern, or None: ISO 8601, numbers are seconds.
+        earliest_year: Timestamps before this year (UTC) are set aside.
+        as_of: Nothing after it is accepted; None: nothing after `now`.
+        now: The clock.
+
+    Returns:
+        The column, and pairs of a mask and a reason. Nulls of the input stay null and are no problem here.
+    """
+    utc, problems = _as_utc(series, zone, pattern)
+    named = series.is_null()
+    for mask, _ in problems:
+        named = named | mask.fill_null(False)
+    first = datetime(earliest_year, 1, 1, tzinfo=UTC)
+    problems = [*problems, (utc.is_null() & ~named, Reason.NOT_TIME), (utc < first, Reason.TOO_OLD)]
+    problems.append((utc > now, Reason.FUTURE))
+    if as_of is not None:
+        problems.append((utc > as_of, Reason.AFTER_AS_OF))
+    return utc, problems
