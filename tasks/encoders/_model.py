@@ -68,7 +68,7 @@ def build(
     dtype = dtype_of(config.dtype, place)
     model, tokenizer = load_parts(folder)
     own_pooling, own_norm = described(folder) if pooling is None or config.normalise is None else (None, None)
-    spec = {
+    spec: dict[str, Any] = {
         "engine": _engine.VERSION, "weights": weights, "tokenizer": tokenizer_hash(folder),
         "pooling": pooling or own_pooling or default, "prefix": config.prefix, "end_token": end_token,
         "max_tokens": _limit(config, model, tokenizer, described_limit(folder)),

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import torch
 
 Pooling = Literal["mean", "cls", "last"]
-_MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last"}
+_MODES: dict[str, Pooling] = {
+    "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last",
+    "mean": "mean", "cls": "cls", "lasttoken": "last",
+}  # fmt: skip
 _KNOWN = {"Transformer", "Pooling", "Normalize"}
 
 
@@ -59,11 +62,11 @@ def described_limit(folder: Path) -> int | None:
 
 def _pooling_of(file: Path) -> Pooling:
     config = read_json(file)
-    chosen = [mode for key, mode in _MODES.items() if config.get(key)] or [config.get("pooling_mode")]
-    others = [key for key, on in config.items() if key.startswith("pooling_mode_") and on and key not in _MODES]
-    if len(chosen) != 1 or others or chosen[0] not in ("mean", "cls", "lasttoken", "last"):
+    on = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+    chosen = [_MODES.get(key) for key in [*on, str(config.get("pooling_mode", ""))] if key]
+    if len(chosen) != 1 or chosen[0] is None:
         raise DataError(f"{file}: asks for pooling other than mean, cls or last token: set `pooling`")
-    return "last" if chosen[0] == "lasttoken" else chosen[0]
+    return chosen[0]
 
 
 def mean_of_chunks(vectors: np.ndarray, sizes: np.ndarray, owner: np.ndarray, texts: int) -> np.ndarray:

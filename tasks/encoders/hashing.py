@@ -52,7 +52,7 @@ class HashingEncoder:
     def _encode(self, texts: list[str]) -> np.ndarray:
         points, owner = _code_points(texts)
         sums = np.zeros(len(texts) * self.dim)
-        state = np.full(len(points), _mix(np.uint64(self._config.seed + 1)), dtype=np.uint64)
+        state = _mix(np.full(len(points), self._config.seed + 1, dtype=np.uint64))
         for n in range(1, self._config.longest + 1):
             width = len(points) - n + 1
             if width <= 0:

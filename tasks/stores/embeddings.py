@@ -1,0 +1,246 @@
+"""The content-addressed cache of embeddings: each distinct text is encoded once, ever.
+
+A vector's key is a hash of (encoder fingerprint, text). Vectors lie as float16 in shards, one file each, which are
+written aside, flushed and renamed, and never changed: a killed run leaves whole shards and no torn one. Shards are
+added under a kernel lock, and a key that is there already is not added again, so that of concurrent runs the first
+one's vector stays for good.
+"""
+
+import fcntl
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import numpy as np
+
+from schemas.errors import DataError
+
+_KEY = np.dtype("S16")
+_HEADER = np.dtype([("magic", "S8"), ("rows", "<u8"), ("dim", "<u8"), ("check", "<u8")])
+_MAGIC = b"fenqun1"
+_SHARD_BYTES = 32 * 2**20
+_FLUSH_ROWS = 1024  # texts that a killed run loses at most, beside the window in flight
+_READ_ALL = 8  # a shard is read whole when more than 1 in so many of its rows are wanted
+
+
+class Encoder(Protocol):
+    """What `fill` needs of an encoder."""
+
+    def encode_batches(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields (indices into `texts`, their vectors (b, dim))."""
+        ...
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Distinct texts that were in the cache, and those that had to be encoded."""
+
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True)
+class _Shard:
+    file: Path
+    keys: np.ndarray
+
+
+class EmbeddingCache:
+    """Vectors of one encoder, by text.
+
+    What `get` returns is what was rounded to float16: training and serving use these values and no others.
+
+    Args:
+        folder: Home of all encoders' vectors; this encoder's lie in a folder of their own inside.
+        fingerprint: The encoder's; another fingerprint shares nothing with this one.
+        dim: Width of the vectors.
+    """
+
+    def __init__(self, folder: str | Path, fingerprint: str, dim: int) -> None:
+        self.folder = Path(folder) / fingerprint[:32]
+        self.dim = dim
+        self._salt = hashlib.blake2b(fingerprint.encode(), digest_size=32).digest()
+        self._shards: list[_Shard] = []
+        self._seen: set[str] = set()
+        self._keys = np.zeros(0, dtype=_KEY)
+        self._places = np.zeros(0, dtype=np.int64)  # position in the shards' keys, put in a row
+        self._refresh()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def missing(self, texts: Sequence[str]) -> list[str]:
+        """The distinct texts that are not in the cache, in the order of their first appearance."""
+        self._refresh()
+        distinct = list(dict.fromkeys(texts))
+        known = self._find(self._hash(distinct)) >= 0
+        return [text for text, here in zip(distinct, known.tolist(), strict=True) if not here]
+
+    def put(self, texts: Sequence[str], vectors: np.ndarray) -> None:
+        """Adds vectors (n, dim), rounded to float16, for good; a text that is there already keeps its vector.
+
+        Raises:
+            DataError: a vector has the wrong width or holds a number that float16 cannot.
+        """
+        if vectors.shape != (len(texts), self.dim):
+            raise DataError(f"embeddings: vectors are {vectors.shape}, expected {(len(texts), self.dim)}")
+        with np.errstate(over="ignore"):
+            rounded = vectors.astype("<f2")
+        if np.isinf(rounded).any():
+            raise DataError("embeddings: the encoder gives infinite or huge numbers: set its `normalise: true`")
+        keys, first = np.unique(self._hash(texts), return_index=True)
+        with self._locked():
+            self._refresh()
+            new = self._find(keys) < 0
+            self._write(keys[new], rounded[first[new]])
+        self._refresh()
+
+    def get(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of `texts`, in order, as (n, dim) float32.
+
+        Raises:
+            DataError: some texts are not in the cache; encode `missing(texts)` first.
+        """
+        keys = self._hash(texts)
+        places = self._find(keys)
+        if (places < 0).any():
+            self._refresh()
+            places = self._find(keys)
+        if absent := int((places < 0).sum()):
+            raise DataError(f"embeddings: {absent} of {len(texts)} texts are not in {self.folder}: run embed first")
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        order = np.argsort(places, kind="stable")
+        edges = np.cumsum([0, *(len(shard.keys) for shard in self._shards)])
+        cuts = np.searchsorted(places[order], edges)
+        for shard, edge, start, stop in zip(self._shards, edges, cuts[:-1], cuts[1:], strict=False):
+            if stop > start:
+                wanted = order[start:stop]
+                vectors[wanted] = self._rows(shard, places[wanted] - edge)
+        return vectors
+
+    def _hash(self, texts: Sequence[str]) -> np.ndarray:
+        salted = hashlib.blake2b(digest_size=_KEY.itemsize, key=self._salt)
+        digests = bytearray()
+        for text in texts:
+            state = salted.copy()
+            state.update(text.encode("utf-8", "surrogatepass"))
+            digests += state.digest()
+        return np.frombuffer(bytes(digests), dtype=_KEY)
+
+    def _find(self, keys: np.ndarray) -> np.ndarray:
+        """(n,) places of `keys` in the shards' keys put in a row, −1 where a key is unknown."""
+        if not len(self._keys):
+            return np.full(len(keys), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[at] == keys, self._places[at], -1)
+
+    def _refresh(self) -> None:
+        """Takes up the shards that this or another process added since the last look."""
+        names = sorted(file.name for file in self.folder.glob("*.shard") if file.name not in self._seen)
+        if not names:
+            return
+        for name in names:
+            self._shards.append(_Shard(self.folder / name, _read_keys(self.folder / name, self.dim)))
+            self._seen.add(name)
+        row = np.concatenate([shard.keys for shard in self._shards])
+        self._places = np.argsort(row, kind="stable")
+        self._keys = row[self._places]
+
+    def _rows(self, shard: _Shard, rows: np.ndarray) -> np.ndarray:
+        """Rows of a shard, as float16; one shard's bytes are in memory at a time."""
+        offset = _HEADER.itemsize + shard.keys.nbytes
+        shape = (len(shard.keys), self.dim)
+        if len(rows) * _READ_ALL > len(shard.keys):
+            whole = np.fromfile(shard.file, dtype="<f2", offset=offset, count=shape[0] * shape[1])
+            return whole.reshape(shape)[rows]
+        return np.memmap(shard.file, dtype="<f2", mode="r", offset=offset, shape=shape)[rows]
+
+    def _write(self, keys: np.ndarray, vectors: np.ndarray) -> None:
+        step = max(_SHARD_BYTES // (2 * self.dim + _KEY.itemsize), 1)
+        for start in range(0, len(keys), step):
+            part = np.ascontiguousarray(keys[start : start + step])
+            header = np.array([(_MAGIC, len(part), self.dim, zlib.crc32(part.tobytes()))], dtype=_HEADER)
+            number = len(self._seen) + start // step
+            file = self.folder / f"{number:08d}-{uuid4().hex[:8]}.shard"
+            aside = file.with_suffix(".tmp")
+            with aside.open("wb") as out:
+                out.write(header.tobytes() + part.tobytes())
+                out.write(np.ascontiguousarray(vectors[start : start + step]).tobytes())
+                out.flush()
+                os.fsync(out.fileno())
+            aside.rename(file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Holds the folder's lock; the kernel drops it when the process dies."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for torn in self.folder.glob("*.tmp"):  # left by a killed run: who holds the lock writes none
+                torn.unlink()
+            yield
+
+
+def _read_keys(file: Path, dim: int) -> np.ndarray:
+    """Keys of a shard, checked against its header and size.
+
+    Raises:
+        DataError: the file is damaged, or is another encoder's.
+    """
+    with file.open("rb") as stream:
+        head = stream.read(_HEADER.itemsize)
+        header = np.frombuffer(head, dtype=_HEADER)[0] if len(head) == _HEADER.itemsize else None
+        if header is None or header["magic"] != _MAGIC or header["dim"] != dim:
+            raise DataError(f"{file}: is no shard of {dim}-wide vectors: delete it, and its texts are encoded again")
+        rows = int(header["rows"])
+        keys = stream.read(rows * _KEY.itemsize)
+    expected = _HEADER.itemsize + rows * (_KEY.itemsize + 2 * dim)
+    if file.stat().st_size != expected or zlib.crc32(keys) != header["check"]:
+        raise DataError(f"{file}: is damaged: delete it, and its texts are encoded again")
+    return np.frombuffer(keys, dtype=_KEY)
+
+
+def fill(
+    cache: EmbeddingCache,
+    encoder: Encoder,
+    texts: Sequence[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> Counts:
+    """Encodes the texts that the cache lacks and writes as it goes: after a kill, a rerun encodes only the rest.
+
+    Args:
+        cache: The encoder's cache.
+        encoder: Encodes what is missing.
+        texts: Texts, repeated or not.
+        progress: Called with (texts encoded, texts to encode) after each window.
+
+    Returns:
+        Distinct texts found and encoded.
+    """
+    missing = cache.missing(texts)
+    waiting: list[tuple[np.ndarray, np.ndarray]] = []
+    done = held = 0
+
+    def flush() -> None:
+        indices = np.concatenate([indices for indices, _ in waiting])
+        cache.put([missing[i] for i in indices.tolist()], np.concatenate([vectors for _, vectors in waiting]))
+        waiting.clear()
+
+    for indices, vectors in encoder.encode_batches(missing) if missing else ():
+        waiting.append((indices, vectors))
+        held += len(indices)
+        done += len(indices)
+        if held >= _FLUSH_ROWS:
+            flush()
+            held = 0
+        if progress is not None:
+            progress(done, len(missing))
+    if waiting:
+        flush()
+    return Counts(hits=len(set(texts)) - len(missing), misses=len(missing))
