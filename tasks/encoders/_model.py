@@ -26,12 +26,17 @@ class LanguageModelEncoder:
     Attributes:
         engine: What feeds the model.
         spec: The facts that decide the vectors, with everything `auto` resolved; recorded with a bundle.
+        config: The config with dtype and weights pinned to what was loaded: another machine that loads it gets this
+            fingerprint or a refusal.
+        weights_sha256: Of the weights, hex.
         dim: Width of the vectors.
         fingerprint: Sha256 (hex) of `spec`.
     """
 
-    def __init__(self, engine: _engine.Engine, spec: dict[str, Any]) -> None:
+    def __init__(self, engine: _engine.Engine, spec: dict[str, Any], config: LanguageModelConfig) -> None:
         self.engine = engine
+        self.weights_sha256: str = spec["weights"]
+        self.config = config.model_copy(update={"dtype": spec["dtype"], "sha256": spec["weights"]})
         self.spec = spec
         self.dim: int = spec["dimension"]
         self.fingerprint = fingerprint(spec)
@@ -81,7 +86,7 @@ def build(
         tokenizer, config.prefix, spec["max_tokens"], config.long_texts == "chunk", config.text_normalisation == "nfkc",
         suffix,
     )  # fmt: skip
-    return LanguageModelEncoder(_feed(config, spec, model, tokenise, place, dtype), spec)
+    return LanguageModelEncoder(_feed(config, spec, model, tokenise, place, dtype), spec, config)
 
 
 def _feed(

@@ -1,1 +1,1 @@
-"""Texts of a user: normalisation, templates and pooling."""
+"""Which texts speak for a user, and their weighted mean."""
