@@ -1,0 +1,51 @@
+"""Distances that one user and a million users get to the last bit alike.
+
+Every sum runs over the dimensions in order, one after the other: numpy's own row sums choose their order by shape.
+"""
+
+import numpy as np
+
+
+def rows(X: np.ndarray, C: np.ndarray, space: str) -> np.ndarray:
+    """(n,) float64 distance of each row of X (n, d) to the row of C (n, d) beside it.
+
+    Args:
+        X: Vectors.
+        C: One partner for each.
+        space: "euclidean": sqrt(sum (x - c)^2); "cosine": 1 - x.c / (|x| |c|), 1 where either is 0.
+    """
+    left, right = _columns(X), _columns(C)
+    if space == "euclidean":
+        total = np.zeros(len(X))
+        for x, c in zip(left, right, strict=True):
+            total += (x - c) ** 2
+        return np.sqrt(total)
+    dot, left_square, right_square = (np.zeros(len(X)) for _ in range(3))
+    for x, c in zip(left, right, strict=True):
+        dot += x * c
+        left_square += x * x
+        right_square += c * c
+    length = np.sqrt(left_square) * np.sqrt(right_square)
+    return 1.0 - np.divide(dot, length, out=np.zeros(len(X)), where=length > 0)
+
+
+def table(X: np.ndarray, C: np.ndarray, space: str) -> np.ndarray:
+    """(n, k) float64 distances of rows of X (n, d) to the k rows of C; see `rows`."""
+    out = np.empty((len(X), len(C)))
+    for label, centroid in enumerate(C):
+        out[:, label] = rows(X, np.broadcast_to(centroid, X.shape), space)
+    return out
+
+
+def _columns(X: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.asarray(X, np.float64).T)
+
+
+def means(X: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """(k, d) float64 mean of the rows of each label 0..k-1; NaN rows for labels without rows."""
+    sums = np.zeros((k, X.shape[1]))
+    known = labels >= 0
+    np.add.at(sums, labels[known], np.asarray(X, np.float64)[known])
+    counts = np.bincount(labels[known], minlength=k)[:k].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return sums / np.where(counts > 0, counts, np.nan)[:, None]

@@ -1,0 +1,279 @@
+"""From raw users to segments: the one code path of training, batch and online assignment."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from schemas import tables
+from schemas.config import CalibrationConfig
+from schemas.errors import DataError
+from schemas.evaluation import Assignment
+from tasks.segments._reasons import Reasons
+from tasks.segments.calibration import Calibration
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from schemas.tables import Bucket
+
+ASSIGNED = "assigned"
+UNASSIGNED = "unassigned"
+
+
+class Assigns(Protocol):
+    """A fitted clusterer, as far as assignment needs it."""
+
+    def assign(self, X: np.ndarray) -> Assignment:
+        """Assign (n, d) rows."""
+        ...
+
+
+class Represents(Protocol):
+    """A fitted representation: feature blocks to vectors, each row by itself."""
+
+    def transform(self, blocks: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(n, d) float32 from block name -> (n, d_b) float32 with NaN for unknown."""
+        ...
+
+
+class Rows(NamedTuple):
+    """A block's answer for one bucket: (n,) sorted distinct users and their (n, d_b) float32 values."""
+
+    users: "pl.Series"
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of features, ready to be computed.
+
+    Attributes:
+        name: Feature family, or "text".
+        columns: Column names, in order; none for texts, whose dimensions mean nothing to a reader.
+        width: Numbers per user.
+        requires: Input tables without which the block is unknown for everybody.
+        build: Computes it for one bucket.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    width: int
+    requires: tuple[str, ...]
+    build: "Callable[[Bucket, datetime], Rows]"
+
+
+class Decision(NamedTuple):
+    """Where n vectors belong.
+
+    Attributes:
+        labels: (n,) int64 label, −1 where unassigned.
+        nearest: (n,) int64 the best label even where it is too far, −1 where there is none.
+        second: (n,) int64 next best, −1 where there is none.
+        distance: (n,) float64 to `nearest`; NaN where unknown.
+        confidence: (n,) float64 in [0, 1]; 0 where unassigned.
+        why: Row -> why no segment fits, for the unassigned.
+    """
+
+    labels: np.ndarray
+    nearest: np.ndarray
+    second: np.ndarray
+    distance: np.ndarray
+    confidence: np.ndarray
+    why: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """Everything fitted, ready to assign. Assembled in serving/compose.py, from a bundle or fresh from training.
+
+    Attributes:
+        ids: (k,) segment ids by label.
+        names: (k,) names by label.
+        dimension: Length of a vector.
+        blocks: In the order of training.
+        representation: Blocks to vectors.
+        clusterer: Vectors to labels.
+        calibration: Floors and confidence.
+        config: The calibration's config.
+        reasons: What pulls a user; none: assignments carry no reasons.
+    """
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    dimension: int
+    blocks: tuple[Block, ...]
+    representation: Represents
+    clusterer: Assigns
+    calibration: Calibration
+    config: CalibrationConfig
+    reasons: Reasons | None = None
+
+    def features(self, bucket: "Bucket", as_of: datetime) -> "tuple[pl.Series, dict[str, np.ndarray]]":
+        """The blocks of a bucket's users.
+
+        Args:
+            bucket: Table name -> frame; a missing table makes what needs it unknown.
+            as_of: Nothing later is looked at.
+
+        Returns:
+            Users, sorted; and block name -> (n, d_b) float32, NaN where unknown.
+
+        Raises:
+            DataError: a block answers with other columns than it was fitted with.
+        """
+        whole = _complete(bucket)
+        answers = {
+            block.name: block.build(whole, as_of)
+            for block in self.blocks
+            if all(name in whole for name in block.requires)
+        }
+        users = _union([rows.users for rows in answers.values()])
+        return users, {block.name: _aligned(block, answers.get(block.name), users) for block in self.blocks}
+
+    def vectors(self, bucket: "Bucket", as_of: datetime) -> tuple[list[str], np.ndarray]:
+        """User ids, sorted, and their (n, d) float32 vectors; see `features`."""
+        users, blocks = self.features(bucket, as_of)
+        return users.to_list(), self._represent(blocks, len(users))
+
+    def _represent(self, blocks: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+        if n == 0:
+            return np.empty((0, self.dimension), np.float32)
+        X = np.asarray(self.representation.transform(blocks), np.float32)
+        if X.shape != (n, self.dimension):
+            raise DataError(f"vectors: shape {X.shape} where ({n}, {self.dimension}) was fitted; the bundle is damaged")
+        return X
+
+    def assign_vectors(self, X: np.ndarray) -> Decision:
+        """Assign (n, d) vectors; the same bits for one row as for a million.
+
+        Raises:
+            DataError: the vectors have another length than those of training.
+        """
+        X = np.asarray(X, np.float32)
+        if X.ndim != 2 or X.shape[1] != self.dimension:
+            raise DataError(f"vectors: shape {X.shape} where (n, {self.dimension}) is needed")
+        if len(X) == 0:
+            none = np.empty(0, np.int64)
+            return Decision(none, none, none, np.empty(0), np.empty(0), {})
+        finite = np.isfinite(X).all(axis=1)
+        found = self.clusterer.assign(np.where(finite[:, None], X, np.float32(0)))
+        nearest = np.where(finite, found.labels, -1).astype(np.int64)
+        second = np.where(finite, found.second, -1).astype(np.int64)
+        distance = np.where(finite, np.asarray(found.distance, np.float64), np.nan)
+        confidence = self.calibration.confidence(self.calibration.margin(X, nearest, second))
+        return self._judge(nearest, second, distance, confidence, finite)
+
+    def _judge(
+        self, nearest: np.ndarray, second: np.ndarray, distance: np.ndarray, sure: np.ndarray, finite: np.ndarray
+    ) -> Decision:
+        floor = np.where(nearest >= 0, self.calibration.floors[np.maximum(nearest, 0)], np.nan)
+        far = (nearest >= 0) & ~(distance <= floor)
+        unsure = (nearest >= 0) & ~far & (sure < self.config.min_confidence)
+        out = (nearest < 0) | far | unsure
+        why = {int(row): "no segment is dense enough here" for row in np.flatnonzero((nearest < 0) & finite)}
+        why |= {int(row): "the vector is not finite" for row in np.flatnonzero(~finite)}
+        why |= {
+            int(row): f"too far from {self.ids[nearest[row]]}: distance {distance[row]:.3g}, floor {floor[row]:.3g}"
+            for row in np.flatnonzero(far)
+        }
+        why |= {int(row): f"confidence {sure[row]:.2f} is below the bound" for row in np.flatnonzero(unsure)}
+        return Decision(np.where(out, -1, nearest), nearest, second, distance, np.where(out, 0.0, sure), why)
+
+    def assign(self, bucket: "Bucket", as_of: datetime, model_version: str) -> "pl.DataFrame":
+        """Assignments of a bucket's users, one row each, sorted by user: schemas.tables.ASSIGNMENTS.
+
+        An unassigned user's second segment is the nearest one, the one that did not fit.
+        """
+        users, blocks = self.features(bucket, as_of)
+        decision = self.assign_vectors(self._represent(blocks, len(users)))
+        return self.frame(users, decision, self.tell(blocks, decision), as_of, model_version)
+
+    def tell(self, blocks: Mapping[str, np.ndarray], decision: Decision) -> list[list[str]]:
+        """Reasons for each row: what pulls the user there, or why no segment fits."""
+        if self.reasons is None or not len(decision.labels):
+            told: list[list[str]] = [[] for _ in decision.labels]
+        else:
+            told = self.reasons.tell(stacked(blocks, self.blocks), decision.labels, self.config.max_reasons)
+        for row, why in decision.why.items():
+            told[row] = [why]
+        return told
+
+    def frame(
+        self,
+        users: "Sequence[str] | pl.Series",
+        decision: Decision,
+        told: list[list[str]],
+        as_of: datetime,
+        version: str,
+    ) -> "pl.DataFrame":
+        """A decision as the table of assignments."""
+        import polars as pl
+
+        ids = np.array([*self.ids, None], object)
+        second = np.where(decision.labels >= 0, decision.second, decision.nearest)
+        n = len(decision.labels)
+        data = {
+            tables.USER_ID: users,
+            tables.SEGMENT_ID: ids[decision.labels].tolist(),
+            tables.CONFIDENCE: decision.confidence,
+            tables.DISTANCE: pl.Series(decision.distance).fill_nan(None),
+            tables.SECOND_SEGMENT_ID: ids[second].tolist(),
+            tables.STATUS: np.where(decision.labels >= 0, ASSIGNED, UNASSIGNED).tolist(),
+            tables.REASONS: told,
+            tables.MODEL_VERSION: [version] * n,
+            tables.AS_OF: [as_of] * n,
+        }
+        return pl.DataFrame(data, schema=tables.ASSIGNMENTS.polars_schema())
+
+
+def reason_columns(blocks: Sequence[Block]) -> tuple[str, ...]:
+    """Names of the columns that reasons may cite: `family.column`; texts have no columns that mean something."""
+    return tuple(f"{block.name}.{column}" for block in blocks for column in block.columns)
+
+
+def stacked(blocks: Mapping[str, np.ndarray], order: Sequence[Block]) -> np.ndarray:
+    """(n, F) the named columns of all blocks side by side, in the order of `reason_columns`."""
+    named = [blocks[block.name] for block in order if block.columns]
+    n = len(next(iter(blocks.values())))
+    return np.concatenate(named, axis=1) if named else np.empty((n, 0), np.float32)
+
+
+def _complete(bucket: "Bucket") -> "dict[str, pl.DataFrame]":
+    """A bucket where what nobody did is an empty table: a user without events is known to have none."""
+    import polars as pl
+
+    out = dict(bucket)
+    for table in (tables.EVENTS, tables.TEXTS, tables.EDGES):
+        if table.name not in out:
+            out[table.name] = pl.DataFrame(schema=table.polars_schema())
+    return out
+
+
+def _union(parts: "Sequence[pl.Series]") -> "pl.Series":
+    import polars as pl
+
+    if not parts:
+        return pl.Series(tables.USER_ID, [], dtype=pl.String)
+    if all(part.equals(parts[0], check_names=False) for part in parts[1:]):
+        return parts[0]
+    return pl.concat([part.alias(tables.USER_ID) for part in parts]).unique().sort()
+
+
+def _aligned(block: Block, rows: Rows | None, users: "pl.Series") -> np.ndarray:
+    import polars as pl
+
+    out = np.full((len(users), block.width), np.nan, np.float32)
+    if rows is None or not len(users):
+        return out
+    if rows.values.shape[1] != block.width:
+        raise DataError(f"features.{block.name}: {rows.values.shape[1]} columns where {block.width} were fitted")
+    if rows.users.equals(users, check_names=False):
+        return np.asarray(rows.values, np.float32)
+    at = pl.DataFrame({"u": users, "i": np.arange(len(users))}).join(
+        pl.DataFrame({"u": rows.users}), on="u", how="right", maintain_order="right"
+    )
+    out[at["i"].to_numpy()] = rows.values
+    return out

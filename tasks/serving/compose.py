@@ -1,0 +1,152 @@
+"""Assembles a Segmenter from a bundle: finds each plugin by its kind and gives it back what it learned."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from schemas.artifacts import State
+from schemas.config import CalibrationConfig, RepresentConfig, Section, TextsConfig
+from schemas.errors import DataError, UsageError
+from schemas.tables import USER_ID, VECTOR, Bucket
+from tasks.segments import _reasons, bundle, calibration
+from tasks.segments.bundle import Bundle, Encoder, Family
+from tasks.segments.segmenter import Assigns, Block, Represents, Rows, Segmenter
+from tasks.serving.plugins import plugin
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T", bound=Section)
+Lookup = Callable[[list[str]], np.ndarray]
+"""Texts -> (n, d) float32 vectors: from the cache of embeddings, or straight from the encoder."""
+
+
+def segmenter(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "auto") -> Segmenter:
+    """The Segmenter that a bundle describes; training assembles its own from the bundle that it is about to save.
+
+    Args:
+        bundle_: Fresh from training, or loaded.
+        lookup: Vectors of texts; none: the bundle's encoder, loaded at the first text that needs it.
+        device: Device of that encoder.
+
+    Raises:
+        DataError: what was learned does not fit together, or not the plugins of this version.
+        UsageError: a plugin or a field of its config is not known here.
+    """
+    manifest = bundle_.manifest
+    k = len(manifest.segments)
+    reasons = bundle_.states.get(bundle.REASONS)
+    return Segmenter(
+        ids=manifest.ids,
+        names=tuple(segment.name for segment in manifest.segments),
+        dimension=manifest.dimension,
+        blocks=blocks(bundle_, lookup=lookup, device=device),
+        representation=representation(bundle_.states[bundle.REPRESENTATION], manifest.represent),
+        clusterer=clusterer(manifest.clusterer, bundle_.states[bundle.CLUSTERER]),
+        calibration=calibration.from_state(bundle_.states[bundle.CALIBRATION], k, manifest.dimension),
+        config=_config(CalibrationConfig, manifest.calibration, "calibration"),
+        reasons=_reasons.from_state(reasons, k) if reasons is not None else None,
+    )
+
+
+def blocks(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "auto") -> tuple[Block, ...]:
+    """The feature blocks of a bundle, in the order of training, texts last."""
+    manifest = bundle_.manifest
+    made = [family_block(family, bundle_.states[bundle.family_state(family.family)]) for family in manifest.families]
+    if manifest.texts is not None and manifest.encoder is not None:
+        config = _config(TextsConfig, manifest.texts, "texts")
+        vectors = lookup or lazy_lookup(manifest.encoder, device)
+        made.append(text_block(bundle_.states[bundle.TEXTS], config, vectors, manifest.encoder.dimension))
+    return tuple(made)
+
+
+def family_block(family: Family, state: State) -> Block:
+    """One feature family as a block."""
+    module = plugin("features", family.family)
+    config = _config(module.Config, family.config, f"features.{family.family}")
+    build = partial(_features, module.transform, state, config, family)
+    return Block(family.family, family.columns, len(family.columns), tuple(getattr(module, "REQUIRES", ())), build)
+
+
+def text_block(state: State, config: TextsConfig, lookup: Lookup, dimension: int) -> Block:
+    """The texts of users as a block."""
+    return Block(bundle.TEXT_BLOCK, (), dimension, (), partial(_texts, state, config, lookup, dimension))
+
+
+def representation(state: State, config: dict[str, Any]) -> Represents:
+    """The fitted representation."""
+    from tasks.representation import from_state
+
+    return from_state(state, _config(RepresentConfig, config, "represent"))
+
+
+def clusterer(entry: bundle.Plugin, state: State) -> Assigns:
+    """The fitted clusterer."""
+    module = plugin("clusterers", entry.kind)
+    config = _config(module.Config, entry.config, f"clusterers.{entry.kind}")
+    fitted: Assigns = module.from_arrays(dict(state.arrays), config)
+    return fitted
+
+
+def lazy_lookup(entry: Encoder, device: str = "auto") -> Lookup:
+    """Vectors straight from the recorded encoder, which is loaded at the first call.
+
+    They are rounded to float16 as the cache rounds them, so that cached and fresh vectors of a text are the same.
+
+    Raises (at the first call):
+        DataError: the encoder found here is not the one that the bundle was fitted with.
+    """
+    loaded: list[Any] = []
+
+    def lookup(texts: list[str]) -> np.ndarray:
+        if not loaded:
+            loaded.append(_load(entry, device))
+        vectors: np.ndarray = loaded[0].encode(texts)
+        return vectors.astype(np.float16).astype(np.float32)
+
+    return lookup
+
+
+def _load(entry: Encoder, device: str) -> Any:
+    module = plugin("encoders", entry.kind)
+    encoder = module.load(_config(module.Config, entry.config, f"encoders.{entry.kind}"), device)
+    if encoder.fingerprint != entry.fingerprint or encoder.dim != entry.dimension:
+        raise DataError(
+            f"encoder {entry.kind}: not the one of the bundle (fingerprints differ); restore that model, or retrain"
+        )
+    return encoder
+
+
+def _features(transform: Callable[..., "pl.DataFrame"], state: State, config: Section, family: Family, bucket: Bucket,
+              as_of: datetime) -> Rows:  # fmt: skip
+    frame = transform(bucket, state, config, as_of)
+    if tuple(frame.columns) != (USER_ID, *family.columns):
+        raise DataError(f"features.{family.family}: the columns are not those it was fitted with, or in another order")
+    values = np.empty((frame.height, len(family.columns)), np.float32)
+    for at, column in enumerate(family.columns):
+        values[:, at] = frame.get_column(column).fill_null(float("nan")).to_numpy()
+    return Rows(frame.get_column(USER_ID), values)
+
+
+def _texts(state: State, config: TextsConfig, lookup: Lookup, dimension: int, bucket: Bucket, as_of: datetime) -> Rows:
+    from tasks.texts import pooling
+
+    frame = pooling.transform(bucket, state, config, as_of, lookup)
+    flat = frame.get_column(VECTOR).explode(empty_as_null=False).to_numpy()
+    if len(flat) != frame.height * dimension:
+        raise DataError(f"texts: vectors are not of the encoder's {dimension} dimensions")
+    return Rows(frame.get_column(USER_ID), flat.reshape(frame.height, dimension).astype(np.float32))
+
+
+def _config(kind: type[T], data: dict[str, Any], what: str) -> T:
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"bundle: {what}.{where}: {first['msg']}; it was made by another version") from error

@@ -1,0 +1,146 @@
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import tables
+from schemas.config import CalibrationConfig
+from schemas.errors import DataError
+from tasks.segments import _distances, _reasons
+from tests.segments.fakes import AS_OF, blobs, frame_block, segmenter, users
+
+
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_one_user_and_many_get_the_same_bits(space):
+    X, _, centres = blobs(500, k=7, d=33, spread=3.0)
+    ours = segmenter(X, centres, space)
+    reasons = _reasons.fit([(X, ours.assign_vectors(X).labels)], [f"plain.x{j}" for j in range(33)], 7)
+    ours = dataclasses.replace(ours, reasons=reasons)
+    whole = ours.assign({"users": users(X)}, AS_OF, "1")
+    alone = pl.concat([ours.assign({"users": users(X)[i : i + 1]}, AS_OF, "1") for i in range(0, 500, 7)])
+    assert whole[::7].equals(alone)  # equals compares every float exactly
+    assert whole[tables.DISTANCE][::7].to_numpy().tobytes() == alone[tables.DISTANCE].to_numpy().tobytes()
+
+
+@given(st.integers(1, 40), st.integers(1, 70), st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_distances_do_not_depend_on_company_or_layout(space, n, d, seed):
+    rng = np.random.default_rng(seed)
+    X, C = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(3, d))
+    whole = _distances.table(X, C, space)
+    assert all(_distances.table(X[i : i + 1], C, space).tobytes() == whole[i : i + 1].tobytes() for i in range(n))
+    assert _distances.table(np.asfortranarray(X), C, space).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_distances_are_scipys(space):
+    from scipy.spatial.distance import cdist
+
+    rng = np.random.default_rng(3)
+    X, C = rng.normal(size=(50, 9)), rng.normal(size=(4, 9))
+    np.testing.assert_allclose(_distances.table(X, C, space), cdist(X, C, space), atol=1e-12)
+    assert (_distances.table(np.zeros((1, 9)), C, "cosine") == 1).all()
+
+
+def test_the_frame_is_the_contract_and_the_planted_truth():
+    X, labels, centres = blobs(300, spread=0.2)
+    out = segmenter(X, centres).assign({"users": users(X).reverse()}, AS_OF, "7")
+    assert out.schema == pl.Schema(tables.ASSIGNMENTS.polars_schema())
+    assert out[tables.USER_ID].is_sorted()
+    assert out[tables.USER_ID].n_unique() == 300
+    assert out[tables.SEGMENT_ID].to_list() == [f"s{label + 1:03d}" for label in labels]
+    assert set(out[tables.MODEL_VERSION]) == {"7"}
+    assert set(out[tables.AS_OF]) == {AS_OF}
+    assert (out[tables.SECOND_SEGMENT_ID] != out[tables.SEGMENT_ID]).all()
+    assert out[tables.CONFIDENCE].is_between(0, 1).all()
+
+
+def test_a_far_user_is_unassigned_and_told_why():
+    X, _, centres = blobs(300, spread=0.2)
+    far = np.vstack([X, centres[1] + 50]).astype(np.float32)
+    row = segmenter(X, centres).assign({"users": users(far)}, AS_OF, "1").row(-1, named=True)
+    assert row["status"] == "unassigned"
+    assert row["segment_id"] is None
+    assert row["confidence"] == 0
+    assert row["second_segment_id"] is not None
+    assert "floor" in row["reasons"][0]
+    assert row["distance"] > 50
+
+
+def test_noise_of_the_clusterer_stays_unassigned():
+    X, _, centres = blobs(300, spread=0.2)
+    ours = segmenter(X, centres, radius=2.0)
+    row = ours.assign({"users": users((centres[:1] + 1.5).astype(np.float32))}, AS_OF, "1").row(0, named=True)
+    assert row["segment_id"] is None
+    assert row["second_segment_id"] is None
+    assert "dense" in row["reasons"][0]
+
+
+def test_a_vector_that_is_not_finite_is_one_users_trouble():
+    X, _, centres = blobs(20)
+    ours = segmenter(X, centres)
+    X[3, 1], X[5, 0] = np.nan, np.inf
+    decision = ours.assign_vectors(X)
+    assert np.flatnonzero(decision.labels < 0).tolist() == [3, 5]
+    assert decision.why[3] == "the vector is not finite"
+
+
+def test_low_confidence_is_unassigned_when_asked():
+    X, _, centres = blobs(300)
+    middle = ((centres[0] + centres[1]) / 2)[None].astype(np.float32)
+    wide = CalibrationConfig(floor_slack=100, min_confidence=0.6)
+    decision = segmenter(X, centres, config=wide).assign_vectors(np.vstack([middle, centres.astype(np.float32)]))
+    assert decision.labels.tolist() == [-1, 0, 1, 2]
+    assert "confidence" in decision.why[0]
+
+
+def test_no_users_no_tables_and_wrong_widths():
+    X, _, centres = blobs(20)
+    ours = segmenter(X, centres)
+    assert ours.assign({}, AS_OF, "1").shape == (0, len(tables.ASSIGNMENTS.names))
+    assert ours.assign({"users": users(X[:0])}, AS_OF, "1").height == 0
+    with pytest.raises(DataError, match="is needed"):
+        ours.assign_vectors(X[:, :2])
+    broken = dataclasses.replace(ours, blocks=(frame_block("plain", ["x0", "x1"], width=4),))
+    with pytest.raises(DataError, match="2 columns where 4"):
+        broken.assign({"users": users(X)}, AS_OF, "1")
+
+
+def test_blocks_of_different_users_are_joined_not_misaligned():
+    X, _, centres = blobs(20)
+    ours = segmenter(X, centres)
+    other = frame_block("late", ["x0"])
+
+    def half(bucket, as_of):
+        rows = other.build(bucket, as_of)
+        return type(rows)(rows.users[10:], rows.values[10:])
+
+    ours = dataclasses.replace(ours, blocks=(*ours.blocks, dataclasses.replace(other, build=half)))
+    _, blocks = ours.features({"users": users(X)}, AS_OF)
+    assert np.isnan(blocks["late"][:10]).all()
+    assert (blocks["late"][10:, 0] == X[10:, 0]).all()
+
+
+def test_reasons_name_the_features_that_were_planted():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    X = rng.normal(size=(400, 5))
+    X[:, 2] += np.where(labels == 1, 6.0, 0.0)
+    X[7] = np.nan
+    reasons = _reasons.fit([(X[:150], labels[:150]), (X[150:], labels[150:])], list("abcde"), 2)
+    told = reasons.tell(X, labels, 2)
+    assert told[7] == []
+    named = [words[0].split()[0] for row, words in enumerate(told) if row != 7 and words]
+    assert len(named) > 380
+    assert np.mean([name == "c" for name in named]) > 0.98
+    high = [words[0] for row, words in enumerate(told) if labels[row] == 1 and words and words[0].startswith("c")]
+    assert all(words.startswith("c high") for words in high)
+    assert reasons.tell(X[:1], np.array([-1]), 3) == [[]]
+    once = _reasons.fit([(X, labels)], list("abcde"), 2)
+    np.testing.assert_allclose(once.lean, reasons.lean, atol=1e-12)
+    np.testing.assert_allclose(once.mean, np.nanmean(X, axis=0))
+    np.testing.assert_allclose(once.scale, np.nanstd(X, axis=0))
