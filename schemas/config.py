@@ -1,4 +1,4 @@
-"""The fixed sections of a config. Each plugin's own `Config` stands in the plugin's file; flows/config.py joins them."""
+"""The fixed sections of a config. A plugin's own `Config` stands in its file; flows/config.py joins them all."""
 
 from typing import Annotated, Literal
 
@@ -107,8 +107,8 @@ class RepresentConfig(Section):
         default_factory=dict, description="share of total variance per block, relative; a block not named weighs 1"
     )
     isometric: tuple[str, ...] = Field(
-        ("text", "collaborative"),
-        description="blocks whose columns are coordinates of one space: scaled as one, not column by column",
+        ("text", "collaborative", "attributes"),
+        description="blocks whose columns share one unit (coordinates, standard deviations): scaled as one, not each",
     )
     reducer: Literal["pca", "random_projection", "none"] = Field("pca", description="how blocks become one vector")
     dimension: Positive | None = Field(32, description="dimensions kept at most; none: by variance_share alone")

@@ -146,7 +146,7 @@ def test_als_fold_in_equals_implicits_own():
 
     bucket, config = random_bucket(), Config(method="als", dimensions=8)
     state = fitted([bucket], config)
-    matrix, users, items = dense(bucket, config)
+    matrix, users, _ = dense(bucket, config)
     model = AlternatingLeastSquares(factors=8, regularization=0.01, dtype=np.float64)
     model.user_factors, model.item_factors = np.zeros((len(users), 8)), state.arrays["factors"]
     confidence = sparse.csr_matrix(np.where(matrix > 0, 1 + 40 * matrix, 0))
