@@ -90,7 +90,7 @@ def number(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     """float64 that also fits float32: what is not a finite number is a problem."""
     import polars as pl
 
-    problems = []
+    problems: Problems = []
     if series.dtype == pl.Binary:
         series, problems = _decode(series)
     if series.dtype.is_nested() or series.dtype.is_temporal():

@@ -84,9 +84,12 @@ def _coerce(
 
 
 def _open_columns(batch: "pl.DataFrame", table: Table, reading: Reading) -> tuple[Column, ...]:
-    """The batch's further columns, where the table takes them: numbers as float64, the rest as text."""
+    """The batch's further columns: those of a declared key, and all where the table takes them.
+
+    Numbers are float64, the rest is text.
+    """
     if not table.open:
-        return ()
+        return tuple(Column(name, "string") for name in reading.key if name not in table.names)
     extra = [name for name in batch.columns if name not in table.names and name not in (ROW, PROBLEM)]
     numeric = {name for name in extra if name in reading.numeric or batch[name].dtype.is_numeric()}
     return tuple(Column(name, "float64" if name in numeric else "string", nullable=True) for name in extra)
@@ -102,7 +105,8 @@ def _raw(batch: "pl.DataFrame", column: Column, table: Table, reading: Reading, 
         return rows.alias(SEQUENCE)
     if column.nullable or column.name in DEFAULTS:
         default = DEFAULTS.get(column.name) if not column.nullable else None
-        dtype = {"float64": pl.Float64, "timestamp": pl.Datetime("us", "UTC")}.get(column.dtype, pl.String)
+        typed: dict[str, Any] = {"float64": pl.Float64, "timestamp": pl.Datetime("us", "UTC")}
+        dtype = typed.get(column.dtype, pl.String)
         return pl.Series(column.name, [default], dtype=dtype).new_from_index(0, len(batch))
     raise DataError(f"{reading.origin}: no column for {table.name}.{column.name}; map one of yours onto it")
 
