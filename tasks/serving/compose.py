@@ -10,10 +10,12 @@ import numpy as np
 from schemas.artifacts import State
 from schemas.config import CalibrationConfig, RepresentConfig, Section, TextsConfig
 from schemas.errors import DataError, UsageError
-from schemas.tables import USER_ID, VECTOR, Bucket
+from schemas.tables import USER_ID, Bucket
 from tasks.segments import _reasons, bundle, calibration
 from tasks.segments.bundle import Bundle, Encoder, Family
 from tasks.segments.segmenter import Assigns, Block, Represents, Rows, Segmenter
+from tasks.serving.blocks import feature_block
+from tasks.serving.blocks import text_block as text_values
 from tasks.serving.plugins import plugin
 
 if TYPE_CHECKING:
@@ -102,6 +104,8 @@ def lazy_lookup(entry: Encoder, device: str = "auto") -> Lookup:
     loaded: list[Any] = []
 
     def lookup(texts: list[str]) -> np.ndarray:
+        if not texts:  # nothing to read is no reason to load a model
+            return np.empty((0, entry.dimension), np.float32)
         if not loaded:
             loaded.append(_load(entry, device))
         vectors: np.ndarray = loaded[0].encode(texts)
@@ -125,9 +129,7 @@ def _features(transform: Callable[..., "pl.DataFrame"], state: State, config: Se
     frame = transform(bucket, state, config, as_of)
     if tuple(frame.columns) != (USER_ID, *family.columns):
         raise DataError(f"features.{family.family}: the columns are not those it was fitted with, or in another order")
-    values = np.empty((frame.height, len(family.columns)), np.float32)
-    for at, column in enumerate(family.columns):
-        values[:, at] = frame.get_column(column).fill_null(float("nan")).to_numpy()
+    values = feature_block(frame) if frame.height else np.empty((0, len(family.columns)), np.float32)
     return Rows(frame.get_column(USER_ID), values)
 
 
@@ -135,10 +137,8 @@ def _texts(state: State, config: TextsConfig, lookup: Lookup, dimension: int, bu
     from tasks.texts import pooling
 
     frame = pooling.transform(bucket, state, config, as_of, lookup)
-    flat = frame.get_column(VECTOR).explode(empty_as_null=False).to_numpy()
-    if len(flat) != frame.height * dimension:
-        raise DataError(f"texts: vectors are not of the encoder's {dimension} dimensions")
-    return Rows(frame.get_column(USER_ID), flat.reshape(frame.height, dimension).astype(np.float32))
+    values = text_values(frame) if frame.height else np.empty((0, dimension), np.float32)
+    return Rows(frame.get_column(USER_ID), values)
 
 
 def _config(kind: type[T], data: dict[str, Any], what: str) -> T:
