@@ -119,11 +119,7 @@ def mix(counts: Mapping[str, np.ndarray], n: np.ndarray, kinds: Sequence[str], s
 
 def diversity(line: Timeline, code: np.ndarray) -> Columns:
     """Distinct items, repeats, entropy over items and share of the top item."""
-    width = max(int(code.max(initial=0)).bit_length(), 1)
-    keys = np.sort((line.owner << width) | code)
-    heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-    times = np.diff(np.append(heads, len(keys)))
-    owner = keys[heads] >> width
+    owner, _, times = line.pairs(code)
     distinct = np.bincount(owner, minlength=len(line.starts))
     runs = np.cumsum(distinct) - distinct
     # c ln c in steps of 2^-32: integers add up the same in any order, and the codes' order differs between buckets.

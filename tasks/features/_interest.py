@@ -8,7 +8,7 @@ import numpy as np
 from schemas.tables import CATEGORIES, EVENT, ITEM_ID
 from tasks.features._common import MICROSECONDS_PER_DAY as DAY
 from tasks.features._common import locate
-from tasks.features._timeline import Timeline
+from tasks.features._timeline import Timeline, codes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,12 +47,14 @@ def categories_of(
     import polars as pl
     from scipy.sparse import csr_array
 
-    listed = items.select(ITEM_ID, pl.col(CATEGORIES).cast(pl.List(pl.String))).explode(CATEGORIES)
-    pairs = listed.filter(pl.col(CATEGORIES).str.len_bytes() > 0).unique()
-    kept = pairs[CATEGORIES].unique().sort().to_list() if categories is None else categories
-    share = (1.0 / pairs.select(pl.len().over(ITEM_ID))["len"]).to_numpy()
-    row, column = locate(names, pairs[ITEM_ID]), locate(pl.Series(kept, dtype=pl.String), pairs[CATEGORIES])
-    known = (row >= 0) & (column >= 0)
+    frame = pl.DataFrame({"row": locate(names, items[ITEM_ID]), "name": items[CATEGORIES].cast(pl.List(pl.String))})
+    listed = frame.filter(pl.col("row") >= 0).explode("name").filter(pl.col("name").str.len_bytes() > 0)
+    code, seen = codes(listed["name"])
+    keys = np.sort(listed["row"].to_numpy() * max(len(seen), 1) + code)
+    row, code = np.divmod(keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]], max(len(seen), 1))
+    kept = seen.to_list() if categories is None else categories
+    share, column = 1.0 / np.bincount(row, minlength=1)[row], locate(pl.Series(kept, dtype=pl.String), seen)[code]
+    known = column >= 0
     made = csr_array((share[known], (row[known], column[known])), shape=(len(names), len(kept)))
     return made, kept
 

@@ -63,6 +63,14 @@ class Timeline:
         """(m,) sum of `rows` (n,) over each user's rows, in order; booleans are counted."""
         return np.add.reduceat(rows.view(np.int8) if rows.dtype == bool else rows, self.starts, dtype=_wide(rows.dtype))
 
+    def pairs(self, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distinct (user, code) pairs, users ascending: (p,) position of the user, (p,) code, (p,) rows of the pair."""
+        width = max(int(code.max(initial=0)).bit_length(), 1)
+        keys = np.sort((self.owner << width) | code)
+        heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+        keys, times = keys[heads], np.diff(np.append(heads, len(keys)))
+        return keys >> width, keys & ((1 << width) - 1), times
+
     def codes(self, column: str) -> "tuple[np.ndarray, pl.Series]":
         """(n,) int64 codes of a string column and the strings they stand for; codes mean nothing outside the call."""
         return codes(self.frame.get_column(column))

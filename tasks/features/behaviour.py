@@ -98,16 +98,17 @@ class Partial:
     config: Config
 
 
-def _rated(line: Timeline, config: Config) -> np.ndarray:
-    return line.frame.get_column(EVENT).is_in(list(config.rating_events)).to_numpy()
+def _rated(code: np.ndarray, names: "pl.Series", config: Config) -> np.ndarray:
+    """(n,) which events are ratings."""
+    return np.array([name in config.rating_events for name in names], bool)[code]
 
 
 def partial(bucket: Bucket, config: Config, as_of: datetime) -> Partial:
     """Statistics of one bucket's events up to `as_of`."""
     require(bucket, REQUIRES, config.kind)
     line = timeline(bucket, as_of)
-    rated = _rated(line, config)
     code, names = line.codes(EVENT)
+    rated = _rated(code, names, config)
     kinds = dict(zip(names, np.bincount(code, minlength=len(names)).tolist(), strict=True))
     sizes, users = np.unique(line.counts, return_counts=True)
     frequencies = dict(zip(sizes.tolist(), users.tolist(), strict=True))
@@ -154,15 +155,15 @@ def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> 
 
 def _values(line: Timeline, state: State, config: Config, now: int) -> kernels.Columns:
     offset, meta = round(config.utc_offset_hours * 60) * kernels.MINUTE, state.meta
-    gap, rated = kernels.gaps(line), _rated(line, config)
-    item, names = line.codes(ITEM_ID)
+    (event, kinds), (item, names) = line.codes(EVENT), line.codes(ITEM_ID)
+    gap, rated = kernels.gaps(line), _rated(event, kinds, config)
     made = kernels.recency_frequency(line, now, offset)
     made["activity_tier"] = np.searchsorted(np.array(meta["tiers"], np.int64), line.counts, side="left")
     made |= kernels.gap_features(line, gap)
     made |= kernels.session_features(line, gap, round(config.session_gap_minutes * kernels.MINUTE))
     made |= kernels.rhythm(line, offset) | kernels.diversity(line, item)
     if meta["kinds"] or len(meta["steps"]) > 1:
-        made |= kernels.mix(kernels.kind_counts(line, *line.codes(EVENT)), line.counts, meta["kinds"], meta["steps"])
+        made |= kernels.mix(kernels.kind_counts(line, event, kinds), line.counts, meta["kinds"], meta["steps"])
     if meta["money"]:
         made |= kernels.money(line, rated)
     if meta["ratings"]:

@@ -79,8 +79,7 @@ def partial(bucket: Bucket, config: Config, as_of: datetime) -> Partial:
     require(bucket, REQUIRES, config.kind)
     line = timeline(bucket, as_of)
     code, names = line.codes(ITEM_ID)
-    pairs = np.unique(line.owner * max(len(names), 1) + code)
-    events, users = (np.bincount(each, minlength=len(names)) for each in (code, pairs % max(len(names), 1)))
+    events, users = (np.bincount(each, minlength=len(names)) for each in (code, line.pairs(code)[1]))
     owned, vocabulary = kernels.categories_of(bucket[ITEMS.name], names, None)
     touched = np.bincount(
         (kernels.rows(line, code, np.ones(len(code)), len(names)) @ owned).indices, minlength=len(vocabulary)
