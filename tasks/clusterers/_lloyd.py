@@ -100,6 +100,8 @@ def seeds(sample: np.ndarray, k: int, rng: np.random.Generator, given: np.ndarra
     given = np.asarray(given, np.float32)
     if given.ndim != 2 or len(given) > k or given.shape[1] != sample.shape[1]:
         raise DataError(f"starting centroids of shape {given.shape} fit neither k={k} nor {sample.shape[1]} columns")
+    if len(given) == k:
+        return given
     chosen = list(given)
     closest = np.full(len(sample), np.inf)
     for centroid in given:
