@@ -50,3 +50,12 @@ class State:
 
     arrays: "dict[str, np.ndarray]" = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+
+
+class Fitted(BaseModel):
+    """What a fit over buckets leaves behind: the learned state, and the table it makes of every bucket."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: ArtifactRef
+    output: ArtifactRef

@@ -41,13 +41,14 @@ class Facts(Report):
     table: str
     rows: int = 0
     columns: dict[str, str] = Field(default_factory=dict, description="columns at hand and their dtypes")
+    unfit: tuple[str, ...] = Field(default=(), description="columns of another dtype than the contract's")
     counts: dict[str, int] = Field(default_factory=dict, description="rows that break a condition")
     first: dict[str, str] = Field(default_factory=dict, description="locator of one row that breaks a condition")
     moments: dict[str, Moments] = Field(default_factory=dict, description="of numeric columns, finite values only")
     shares: dict[str, dict[str, int]] = Field(default_factory=dict, description="rows per value of few-valued columns")
     numbers: dict[str, float] = Field(default_factory=dict, description="further figures about the table")
-    tables: tuple[str, ...] = Field((), description="tables that are validated together with this one")
-    previous: "Facts | None" = Field(None, description="the same table in the previous accepted run")
+    tables: tuple[str, ...] = Field(default=(), description="tables that are validated together with this one")
+    previous: "Facts | None" = Field(default=None, description="the same table in the previous accepted run")
 
     def values(self) -> dict[str, float]:
         """All figures by name: one row of the frame that the suite looks at."""

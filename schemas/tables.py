@@ -247,4 +247,4 @@ PUBLISHED: Mapping[str, Table] = {
 }
 
 Bucket = Mapping[str, "pl.DataFrame"]
-"""One bucket of users: table name -> frame. `items` is the whole table in every bucket; absent tables are absent keys."""
+"""One bucket of users: table name -> frame. `items` is whole in every bucket; absent tables are absent keys."""

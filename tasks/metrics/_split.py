@@ -18,7 +18,7 @@ def slice_events(events: "pl.DataFrame", low: float, high: float) -> "pl.DataFra
     where low·n <= rank < high·n. So (0, 0.8) trains, (0.8, 1) tests, and (0.7, 0.8) validates a model of (0, 0.7).
 
     Args:
-        events: Table events; all events of a user must be in it.
+        events: Table events, or texts (which have no sequence); all rows of a user must be in it.
         low: Share of the history at which the slice begins, in [0, 1).
         high: Share at which it ends, in (low, 1].
 
@@ -33,7 +33,8 @@ def slice_events(events: "pl.DataFrame", low: float, high: float) -> "pl.DataFra
     if not 0 <= low < high <= 1:
         raise DataError(f"slice of events: expected 0 <= low < high <= 1, got {low} and {high}")
     rank, n = pl.int_range(pl.len()).over(USER_ID), pl.len().over(USER_ID)
-    ordered = events.sort(TIMESTAMP, SEQUENCE, maintain_order=True)
+    order = [column for column in (TIMESTAMP, SEQUENCE) if column in events.columns]
+    ordered = events.sort(order, maintain_order=True)
     return ordered.filter((rank >= low * n) & (rank < high * n))
 
 

@@ -1,0 +1,18 @@
+"""featurize: one feature family, fitted over all users and applied to every bucket."""
+
+from collections.abc import Mapping
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.artifacts import ArtifactRef, Fitted, RunContext
+from schemas.config import ExecutionConfig, Section
+from tasks.serving.fitting import fit_family
+
+
+@task(name="featurize", task_run_name="featurize {config.kind} {high}", cache_policy=NO_CACHE)
+def featurize(
+    tables: Mapping[str, ArtifactRef], config: Section, run: RunContext, high: float, execution: ExecutionConfig
+) -> Fitted:
+    """Fits one family on the first `high` share of everyone's history."""
+    return fit_family(tables, config, run, high, execution)

@@ -1,0 +1,168 @@
+"""From the chosen candidate to a bundle: calibration, reasons, and everything a raw user needs to become a segment."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from schemas.artifacts import ArtifactRef, RunContext, State
+from schemas.config import CalibrationConfig, ExecutionConfig
+from schemas.reports import SegmentProfile
+from schemas.runs import Candidate, Vectors
+from schemas.tables import ASSIGNMENTS, Bucket
+from tasks.segments import _reasons as reasons
+from tasks.segments import bundle as bundles
+from tasks.segments import calibration
+from tasks.segments.bundle import Bundle, Encoder, Family, Manifest, Plugin, Segment
+from tasks.serving.blocks import feature_block
+from tasks.serving.candidates import LABELS, fitted_arrays, refitter
+from tasks.serving.compose import Lookup, segmenter
+from tasks.serving.fitting import matrix
+from tasks.serving.plugins import plugin
+from tasks.stores.artifacts import fingerprint, load_state, produce, write_parquet
+from tasks.stores.buckets import map_buckets, read_frames, read_table
+from tasks.stores.embeddings import EmbeddingCache
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BUNDLE, CATALOGUE = "bundle", "catalogue.parquet"
+
+
+def calibrate(
+    candidate: Candidate, fitted: State, X: np.ndarray, config: CalibrationConfig, seed: int
+) -> calibration.Calibration:
+    """Floors and confidence of a candidate, measured on the users it was fitted on."""
+    module = plugin("clusterers", candidate.algorithm["kind"])
+    clusterer = module.from_arrays(fitted_arrays(fitted), module.Config(**candidate.algorithm))
+    found = clusterer.assign(X)
+    return calibration.fit(
+        X, found.labels, found.distance, k=int(found.labels.max()) + 1, space=_space(candidate), config=config,
+        second=found.second, refit=refitter(candidate, X), seed=seed,
+    )  # fmt: skip
+
+
+def build(
+    segmentation: str,
+    vectors: Vectors,
+    fitted: ArtifactRef,
+    segments: tuple[Segment, ...],
+    next_number: int,
+    config: CalibrationConfig,
+    run: RunContext,
+) -> Bundle:
+    """The bundle of a candidate that was fitted on freshly made vectors.
+
+    Args:
+        segmentation: Its name.
+        vectors: How the vectors were made, on all data.
+        fitted: The candidate's artifact.
+        segments: Ids and names by label.
+        next_number: First number never used in a segment id.
+        config: Of the calibration.
+        run: Gives as_of, seed and code version.
+    """
+    state = load_state(fitted)
+    candidate = Candidate(**state.meta["candidate"])
+    _, X = matrix(vectors.represented.output)
+    texts = vectors.texts
+    families = tuple(
+        Family(family=kind, config=vectors.recipe.features[kind], columns=made.output.columns[1:])
+        for kind, made in vectors.features.items()
+    )
+    manifest = Manifest(
+        segmentation=segmentation, space=_space(candidate), dimension=X.shape[1], as_of=run.as_of,
+        code_version=run.code_version, families=families, texts=None if texts is None else texts.config,
+        encoder=None if texts is None else Encoder(**texts.encoder), represent=vectors.recipe.represent,
+        clusterer=Plugin(kind=candidate.algorithm["kind"], config=candidate.algorithm),
+        calibration=config.model_dump(mode="json"), segments=segments, next_number=next_number,
+    )  # fmt: skip
+    states = {bundles.family_state(kind): load_state(made.state) for kind, made in vectors.features.items()}
+    if texts is not None:
+        states[bundles.TEXTS] = load_state(texts.fitted.state)
+    states[bundles.REPRESENTATION] = load_state(vectors.represented.state)
+    states[bundles.CLUSTERER] = State(fitted_arrays(state))
+    states[bundles.CALIBRATION] = calibrate(candidate, state, X, config, run.seed).to_state()
+    states[bundles.REASONS] = reasons.fit(*_leanings(vectors, state.arrays[LABELS], len(segments))).to_state()
+    return Bundle(manifest, states)
+
+
+def _space(candidate: Candidate) -> Any:
+    return candidate.algorithm.get("space", "euclidean")
+
+
+def _leanings(vectors: Vectors, labels: np.ndarray, k: int) -> tuple[Iterator[Any], list[str], int]:
+    """Arguments of `reasons.fit`: bucket by bucket the feature blocks side by side, with the users' labels."""
+    outputs = {kind: made.output for kind, made in vectors.features.items()}
+    columns = [f"{kind}.{column}" for kind, ref in outputs.items() for column in ref.columns[1:]]
+
+    def parts() -> Iterator[Any]:
+        start = 0
+        for frames in zip(*(read_frames(ref) for ref in outputs.values()), strict=True):
+            stacked = np.concatenate([feature_block(frame) for frame in frames], axis=1)
+            yield stacked, labels[start : start + len(stacked)]
+            start += len(stacked)
+
+    return parts(), columns, k
+
+
+def keep(bundle: Bundle, items: ArtifactRef | None, run: RunContext) -> tuple[ArtifactRef, str]:
+    """Saves a bundle, and the catalogue that serving needs, as an artifact; returns it with the bundle's sha256."""
+    sha256 = bundles.content_sha256(bundle)
+
+    def write(place: Path) -> dict[str, Any]:
+        bundles.save(bundle, place / BUNDLE)
+        if items is not None:
+            write_parquet(place / CATALOGUE, read_table(items))
+        return {"meta": {"sha256": sha256}}
+
+    return produce(run.home, "bundle", fingerprint("bundle", sha256, items), write), sha256
+
+
+def model_files(kept: ArtifactRef) -> dict[str, Path]:
+    """What a registered model consists of, by name."""
+    files = {name: Path(kept.path) / name for name in (BUNDLE, CATALOGUE)}
+    return {name.partition(".")[0]: path for name, path in files.items() if path.exists()}
+
+
+def cached_lookup(bundle: Bundle, home: str) -> Lookup | None:
+    """Vectors of texts from the cache that training filled; None for a bundle without texts."""
+    encoder = bundle.manifest.encoder
+    if encoder is None:
+        return None
+    return EmbeddingCache(Path(home) / "embeddings", encoder.fingerprint, encoder.dimension).get
+
+
+def assign_all(
+    bundle: Bundle,
+    sha256: str,
+    version: str,
+    tables: Mapping[str, ArtifactRef],
+    run: RunContext,
+    execution: ExecutionConfig,
+    lookup: Lookup | None,
+) -> ArtifactRef:
+    """Assigns every user of every bucket through the Segmenter: the code that serving runs.
+
+    Args:
+        bundle: The model.
+        sha256: Its content, which names the result.
+        version: The model version that the rows name.
+        tables: Input tables by name.
+        run: Gives as_of.
+        execution: Where the work runs.
+        lookup: Vectors of texts; None: the bundle's own encoder.
+    """
+    ready = segmenter(bundle, lookup=lookup, device=execution.device)
+    digest = fingerprint("assignments", sha256, version, dict(tables), run.as_of, run.code_version)
+
+    def assign(bucket: Bucket) -> "pl.DataFrame":
+        return ready.assign(bucket, run.as_of, version)
+
+    return map_buckets(tables, assign, execution, home=run.home, kind=ASSIGNMENTS.name, digest=digest)
+
+
+def named(profiles: tuple[SegmentProfile, ...]) -> tuple[Segment, ...]:
+    """Ids and names, by label."""
+    return tuple(Segment(id=profile.segment_id, name=profile.name) for profile in profiles)

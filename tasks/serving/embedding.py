@@ -1,0 +1,48 @@
+"""Encodes the texts that users need and pools them into the text block."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from schemas.artifacts import ArtifactRef, RunContext
+from schemas.config import ExecutionConfig, Section, TextsConfig
+from schemas.runs import Embedded
+from tasks.serving.fitting import distinct_texts, fit_text_weights, fit_texts
+from tasks.serving.plugins import module_of
+from tasks.stores.embeddings import EmbeddingCache, fill
+
+
+def embed_users(
+    tables: Mapping[str, ArtifactRef],
+    config: TextsConfig,
+    encoder_config: Section,
+    run: RunContext,
+    high: float,
+    execution: ExecutionConfig,
+) -> Embedded:
+    """Fills the cache with the texts that it lacks, then averages every user's texts.
+
+    Args:
+        tables: Input tables by name.
+        config: Which texts speak for a user, and their weights.
+        encoder_config: A `Config` of `tasks/encoders`.
+        run: Gives as_of, seed, code version and the state folder.
+        high: Share of each user's history to look at.
+        execution: Where the work runs.
+    """
+    os.environ.setdefault("FENQUN_HOME", run.home)
+    encoder = module_of("encoders", encoder_config).load(encoder_config, execution.device)
+    cache = EmbeddingCache(Path(run.home) / "embeddings", encoder.fingerprint, encoder.dim)
+    weights = fit_text_weights(tables, config, run, high, execution)
+    counts = fill(cache, encoder, distinct_texts(tables, config, weights, run, execution))
+    fitted = fit_texts(tables, config, cache.get, encoder.fingerprint, run, high, execution)
+    told = {
+        "kind": encoder_config.kind,  # type: ignore[attr-defined]
+        "config": encoder_config.model_dump(mode="json"),
+        "fingerprint": encoder.fingerprint,
+        "weights_sha256": getattr(encoder, "weights_sha256", None),
+        "dimension": encoder.dim,
+    }
+    return Embedded(
+        config=config.model_dump(mode="json"), fitted=fitted, encoder=told, hits=counts.hits, misses=counts.misses
+    )

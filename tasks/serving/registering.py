@@ -1,0 +1,49 @@
+"""Makes a bundle of the chosen candidate, assigns all users with it and registers it."""
+
+from collections.abc import Mapping
+
+from schemas.artifacts import ArtifactRef, RunContext
+from schemas.config import CalibrationConfig, ExecutionConfig
+from schemas.reports import Lineage, SegmentProfile
+from schemas.runs import Registered, Vectors
+from schemas.tables import ITEMS
+from tasks.serving.building import assign_all, build, cached_lookup, keep, model_files, named
+from tasks.stores.ledger import CHALLENGER, Ledger
+
+
+def register_model(
+    fitted: ArtifactRef,
+    vectors: Vectors,
+    profiles: tuple[SegmentProfile, ...],
+    lineage: Lineage,
+    tables: Mapping[str, ArtifactRef],
+    config: CalibrationConfig,
+    run: RunContext,
+    execution: ExecutionConfig,
+    ledger: Ledger,
+) -> Registered:
+    """Registers a candidate as a model version under the alias `challenger`.
+
+    Args:
+        fitted: The candidate's artifact.
+        vectors: How its vectors were made.
+        profiles: Its segments, by label.
+        lineage: Their ids' history.
+        tables: Input tables, whose users are assigned.
+        config: Of the calibration.
+        run: The run that registers.
+        execution: Where the work runs.
+        ledger: The segmentation's ledger.
+    """
+    bundle = build(ledger.segmentation, vectors, fitted, named(profiles), lineage.next_number, config, run)
+    kept, sha256 = keep(bundle, tables.get(ITEMS.name), run)
+    known = ledger.registered(sha256)
+    version = ledger.register(run.run_id, model_files(kept), sha256, describe(profiles))
+    ledger.alias(CHALLENGER, version)
+    assignments = assign_all(bundle, sha256, version, tables, run, execution, cached_lookup(bundle, run.home))
+    return Registered(version=version, bundle=kept, sha256=sha256, new=known is None, assignments=assignments)
+
+
+def describe(profiles: tuple[SegmentProfile, ...]) -> str:
+    """Names and sizes of the segments, for the model version's page."""
+    return "\n".join(f"- **{p.segment_id}** {p.name}: {p.size} users ({p.share:.1%})" for p in profiles)

@@ -1,0 +1,85 @@
+"""Runs the expectations over bucketed tables and remembers the facts for the next accepted run."""
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.artifacts import ArtifactRef, RunContext
+from schemas.config import ValidateConfig
+from schemas.errors import DataError
+from schemas.reports import Accounting, ValidationReport
+from tasks.stores.artifacts import write_text
+from tasks.stores.buckets import read_frames
+from tasks.validation.run import validate
+
+
+def _facts_file(run: RunContext, segmentation: str, name: str) -> Path:
+    return Path(run.home) / "segmentations" / segmentation / f"facts-{name}.json"
+
+
+def check(
+    stage: str,
+    tables: Mapping[str, ArtifactRef],
+    config: ValidateConfig,
+    run: RunContext,
+    segmentation: str,
+    accounts: tuple[Accounting, ...] = (),
+) -> ValidationReport:
+    """Validates tables at one hand-over and builds the Data Docs of it.
+
+    Args:
+        stage: raw, features or published.
+        tables: Table name -> reference.
+        config: Thresholds.
+        run: Gives as_of and the folder of the Data Docs.
+        segmentation: Whose previous accepted run is compared with.
+        accounts: What ingest counted, for the quarantine's share.
+    """
+    previous = _facts_file(run, segmentation, stage)
+    facts = json.loads(previous.read_text(encoding="utf-8")) if previous.exists() else None
+    docs = Path(run.home) / "docs" / run.run_id / stage
+    report, found = validate(
+        {name: read_frames(ref) for name, ref in tables.items()}, suites(tables), config, run.as_of, facts, docs,
+        stage=stage, accounting=accounts,
+    )  # fmt: skip
+    write_text(docs / "facts.json", json.dumps(found))
+    return report
+
+
+def accept(run: RunContext, segmentation: str) -> None:
+    """Makes this run's facts the ones that the next run is compared with."""
+    for facts in (Path(run.home) / "docs" / run.run_id).glob("*/facts.json"):
+        write_text(_facts_file(run, segmentation, facts.parent.name), facts.read_text(encoding="utf-8"))
+
+
+def suites(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Table name -> the function that makes its suite."""
+    return {name: importlib.import_module(f"expectations.{name}").suite for name in tables}
+
+
+def refuse(report: ValidationReport) -> None:
+    """Raises DataError where a rule of severity error failed: what, where, and what to do."""
+    if report.passed:
+        return
+    told = "; ".join(
+        f"{error.rule}: {error.observed}" + (f" (needs {error.bound})" if error.bound else "")
+        for error in report.errors[:5]
+    )
+    raise DataError(
+        f"validation of {report.stage} stopped the run: {told}. Nothing was published; see {report.docs}, mend the "
+        "data, or change the threshold or severity in the config's validation section"
+    )
+
+
+def markdown(report: ValidationReport) -> str:
+    """The outcome as a Markdown table for Prefect: failures first."""
+    head = f"{sum(r.passed for r in report.results)} of {len(report.results)} rules passed. Data Docs: `{report.docs}`"
+    rows = sorted(report.results, key=lambda result: result.passed)
+    lines = [
+        f"| {'✓' if r.passed else '✗'} | {r.rule} | {r.severity} | {r.observed.replace('|', '/')} | {r.bound} |" for r in rows
+    ]
+    return "\n".join([head, "", "| | rule | severity | observed | bound |", "|---|---|---|---|---|", *lines])
+
+

@@ -1,0 +1,254 @@
+"""The ledger of runs and models: our only home of MLflow (with serving/pyfunc.py).
+
+Runs are named by id and never "active", so that mapped tasks in many threads can log side by side.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from schemas.config import LedgerConfig
+from schemas.errors import FenqunError
+from schemas.reports import EvaluationReport, Metric
+from schemas.tables import AS_OF, SEGMENT_ID, USER_ID
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+BUNDLE_TAG = "fenqun.bundle_sha256"
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+
+
+def tracking_uri(config: LedgerConfig, home: str) -> str:
+    """The configured MLflow server, or SQLite under the state folder."""
+    return config.tracking_uri or f"sqlite:///{Path(home) / 'mlflow' / 'mlflow.db'}"
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested dicts and lists as flat dotted keys, so that MLflow's compare page has one column a setting."""
+    if isinstance(value, Mapping):
+        pairs: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, list | tuple) and any(isinstance(entry, Mapping) for entry in value):
+        pairs = enumerate(value)
+    else:
+        return {prefix: value}
+    return {
+        key: leaf
+        for name, inner in pairs
+        for key, leaf in flatten(inner, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
+
+
+def flat_metrics(metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Metrics and their numeric details as MLflow names; missing ones are left out, never sent as NaN."""
+    flat = {name: metric.value for name, metric in metrics.items() if metric.value is not None}
+    for name, metric in metrics.items():
+        if metric.interval is not None:
+            flat[f"{name}.low"], flat[f"{name}.high"] = metric.interval
+        details = {key: v for key, v in metric.details.items() if isinstance(v, int | float)}
+        flat.update({f"{name}.{key}": float(value) for key, value in details.items()})
+    return flat
+
+
+class Ledger:
+    """One experiment in MLflow: a parent run per retrain, a nested run per candidate, a registered model.
+
+    Args:
+        config: Where MLflow is.
+        home: The state folder, for the SQLite ledger and its artifacts.
+        segmentation: Names the experiment and the registered model.
+    """
+
+    def __init__(self, config: LedgerConfig, home: str, segmentation: str) -> None:
+        self.config, self.home, self.segmentation = config, home, segmentation
+        self.uri = tracking_uri(config, home)
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The MLflow client; telemetry off, and few retries so that an unreachable server is told at once."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        import logging
+
+        from mlflow import MlflowClient
+
+        for noisy in ("mlflow.store.db.utils", "alembic", "mlflow.tracking.client"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """Id of the segmentation's experiment, made at first use.
+
+        Raises:
+            FenqunError: MLflow cannot be reached.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self.client.get_experiment_by_name(self.segmentation)
+            if found is not None:
+                return found.experiment_id
+            local = (Path(self.home).resolve() / "mlflow" / "artifacts" / self.segmentation).as_uri()
+            return self.client.create_experiment(
+                self.segmentation, artifact_location=None if self.config.tracking_uri else local
+            )
+        except MlflowException as error:
+            reason = str(error).splitlines()[0][:200]
+            raise FenqunError(
+                f"MLflow at {self.uri} cannot be used ({reason}); start it or mend ledger.tracking_uri. "
+                "Nothing was published"
+            ) from error
+
+    def start(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None = None) -> str:
+        """Opens a run (nested where `parent` is given) and returns its id."""
+        from mlflow.entities import Param
+
+        nested = {"mlflow.parentRunId": parent} if parent else {}
+        run = self.client.create_run(self.experiment_id, run_name=name, tags={**tags, **nested})
+        flat = [Param(key, str(value)[:6000]) for key, value in flatten(params).items()]
+        for start in range(0, len(flat), 90):
+            self.client.log_batch(run.info.run_id, params=flat[start : start + 90])
+        return run.info.run_id
+
+    @contextmanager
+    def recorded(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[str]:
+        """A run that is closed as finished, or as failed where the block raises."""
+        run_id = self.start(name, params, tags)
+        try:
+            yield run_id
+        except BaseException:
+            self.finish(run_id, "FAILED")
+            raise
+        self.finish(run_id)
+
+    def finish(self, run_id: str, status: str = "FINISHED") -> None:
+        """Closes a run: FINISHED or FAILED."""
+        self.client.set_terminated(run_id, status)
+
+    def metrics(self, run_id: str, values: Mapping[str, float]) -> None:
+        """Logs metrics under stable names."""
+        from mlflow.entities import Metric as Logged
+
+        now = int(time.time() * 1000)
+        logged = [Logged(name, float(value), now, 0) for name, value in values.items()]
+        for start in range(0, len(logged), 900):
+            self.client.log_batch(run_id, metrics=logged[start : start + 900])
+
+    def tags(self, run_id: str, values: Mapping[str, str]) -> None:
+        """Sets tags of a run."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(run_id, tags=[RunTag(key, value[:5000]) for key, value in values.items()])
+
+    def candidate(self, parent: str, report: EvaluationReport, figures: Mapping[str, Any] | None = None) -> str:
+        """Logs one candidate as a nested run with the same metric names as its siblings."""
+        tags = {"fenqun.candidate": report.candidate, "fenqun.warm": str(report.warm).lower()}
+        if report.refused:
+            tags["fenqun.refused"] = "; ".join(report.refused)
+        run_id = self.start(report.candidate, {"cluster": report.params}, tags, parent)
+        self.metrics(run_id, flat_metrics(report.metrics))
+        for name, figure in (figures or {}).items():
+            self.client.log_figure(run_id, figure, f"figures/{name}")
+        self.finish(run_id)
+        return run_id
+
+    def datasets(self, run_id: str, tables: Mapping[str, Any]) -> None:
+        """Logs input tables as MLflow datasets: name, digest, rows."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=name, digest=ref.fingerprint[:16], source_type="local", source=f'{{"uri": "{ref.path}"}}',
+                    profile=f'{{"num_rows": {ref.rows}}}',
+                ),
+                [InputTag("mlflow.data.context", "training")],
+            )
+            for name, ref in tables.items()
+        ]  # fmt: skip
+        self.client.log_inputs(run_id, inputs)
+
+    def files(self, run_id: str, folder: Path | str, under: str) -> None:
+        """Logs a folder, or one file, as artifacts."""
+        source = Path(folder)
+        log = self.client.log_artifacts if source.is_dir() else self.client.log_artifact
+        log(run_id, str(source), under)
+
+    def registered(self, bundle_sha256: str) -> "ModelVersion | None":
+        """The model version whose bundle has this content, if there is one."""
+        versions = self.client.search_model_versions(f"name = '{self.segmentation}'")
+        return next((v for v in versions if v.tags.get(BUNDLE_TAG) == bundle_sha256), None)
+
+    def register(self, run_id: str, model: Mapping[str, Path], sha256: str, description: str) -> str:
+        """Registers a bundle as a new model version; identical content returns the version that it has already.
+
+        Args:
+            run_id: The run that made it.
+            model: Files and folders of the model by name: the bundle, and the catalogue where there is one.
+            sha256: The bundle's content.
+            description: Names and sizes of its segments.
+        """
+        from mlflow.exceptions import MlflowException
+
+        if (known := self.registered(sha256)) is not None:
+            return str(known.version)
+        with suppress(MlflowException):  # it exists already
+            self.client.create_registered_model(self.segmentation, description=f"Segmentation {self.segmentation}")
+        with TemporaryDirectory() as place:
+            save_model(Path(place) / "model", model, {"segmentation": self.segmentation, "sha256": sha256})
+            self.client.log_artifacts(run_id, f"{place}/model", "model")
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
+        tags = {BUNDLE_TAG: sha256}
+        version = self.client.create_model_version(self.segmentation, source, run_id, tags, description=description)
+        return str(version.version)
+
+    def version_tags(self, version: str, values: Mapping[str, str]) -> None:
+        """Sets tags of a model version, such as the outcome of each gate."""
+        for key, value in values.items():
+            self.client.set_model_version_tag(self.segmentation, version, key, value[:5000])
+
+    def alias(self, name: str, version: str | None) -> None:
+        """Points an alias at a version, or removes it."""
+        if version is not None:
+            self.client.set_registered_model_alias(self.segmentation, name, version)
+        elif name in self.client.get_registered_model(self.segmentation).aliases:
+            self.client.delete_registered_model_alias(self.segmentation, name)
+
+    def mirror(self, champion: str | None, previous: str | None) -> None:
+        """Makes the aliases say what the pointer says; the pointer is the truth."""
+        for name, version in ((CHAMPION, champion), (PREVIOUS, previous)):
+            if version is not None:
+                self.alias(name, version)
+
+
+def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str]) -> None:
+    """Saves an MLflow model round a bundle: models from code, with signature and input example, without pickle."""
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    lists = [ColSpec(AnyType(), name, required=False) for name in ("events", "texts", "attributes")]
+    answer = [ColSpec(DataType.string, USER_ID), ColSpec(DataType.string, SEGMENT_ID, required=False)]
+    signature = ModelSignature(
+        Schema([ColSpec(DataType.string, USER_ID), *lists]),
+        Schema(answer),
+        ParamSchema([ParamSpec(AS_OF, DataType.string, "")]),
+    )
+    mlflow.pyfunc.save_model(
+        place,
+        python_model=str(Path(__file__).parents[1] / "serving" / "pyfunc.py"),
+        artifacts={name: str(path) for name, path in model.items()},
+        model_config=dict(facts),
+        signature=signature,
+        pip_requirements=["fenqun"],
+    )
