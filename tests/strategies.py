@@ -27,6 +27,7 @@ from schemas.tables import (
     WEIGHT,
     Bucket,
 )
+from tasks.sources import synthetic
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CATEGORY_NAMES = ("drama", "comedy", "crime", "science fiction", "音乐", "war")
@@ -141,3 +142,17 @@ def slices(bucket: Bucket, groups: list[list[str]]) -> list[dict[str, pl.DataFra
          for name, frame in bucket.items()}
         for group in groups
     ]  # fmt: skip
+
+
+def synthetic_bucket(config: synthetic.Config) -> dict[str, pl.DataFrame]:
+    """The tables of the synthetic source as one bucket, sorted as ingest sorts them."""
+    bucket = {}
+    for name, batches in synthetic.read(config).items():
+        frame = pl.concat([pl.DataFrame(batch) for batch in batches])
+        if name == EVENTS.name and SEQUENCE not in frame.columns:
+            frame = frame.with_row_index(SEQUENCE, 1)
+        stamps = [column for column in (TIMESTAMP,) if column in frame.columns]
+        frame = frame.with_columns(pl.col(column).cast(pl.Int64).cast(pl.Datetime("us", "UTC")) for column in stamps)
+        order = [column for column in (USER_ID, SRC, TIMESTAMP, SEQUENCE) if column in frame.columns]
+        bucket[name] = frame.sort(order) if order else frame
+    return bucket

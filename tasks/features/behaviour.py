@@ -148,13 +148,18 @@ def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> 
 
     require(bucket, REQUIRES, config.kind)
     line, columns = timeline(bucket, as_of), state.meta["columns"]
-    values = _values(line, state, config, moment(as_of)) if len(line.starts) else dict.fromkeys(columns, np.zeros(0))
+    with np.errstate(over="ignore", invalid="ignore"):  # amounts near 1e308: what overflows is unknown, not an error
+        values = (
+            _values(line, state, config, moment(as_of)) if len(line.starts) else dict.fromkeys(columns, np.zeros(0))
+        )
     frame = answer(population(bucket, as_of), line.users, values, columns)
     return frame.with_columns(pl.col(name).fill_null(0.0) for name in _ZERO_WITHOUT_EVENTS if name in columns)
 
 
 def _values(line: Timeline, state: State, config: Config, now: int) -> kernels.Columns:
     offset, meta = round(config.utc_offset_hours * 60) * kernels.MINUTE, state.meta
+    if not len(line.starts):
+        return dict.fromkeys(state.meta["columns"], np.zeros(0))
     (event, kinds), (item, names) = line.codes(EVENT), line.codes(ITEM_ID)
     gap, rated = kernels.gaps(line), _rated(event, kinds, config)
     made = kernels.recency_frequency(line, now, offset)

@@ -196,6 +196,14 @@ def test_non_finite_values_count_as_missing() -> None:
     assert (row["value_sum"], row["value_mean"]) == (4, 4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_amounts_beyond_float32_are_unknown() -> None:
+    times = [AS_OF - timedelta(days=k) for k in (3, 2, 1)]
+    for name, column in (("buy", "value_sum"), ("rating", "rating_std")):
+        row = features(hand_made(times, event=[name] * 3, value=[1e308, 1e308, -1e308])).row(0, named=True)
+        assert row[column] is None
+
+
 def test_item_means_add_up_exactly_in_any_order() -> None:
     rng = np.random.default_rng(6)
     parts = []
