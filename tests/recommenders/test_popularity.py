@@ -1,0 +1,45 @@
+"""Popularity recommenders against a slow rewrite, and against the metric that follows the same protocol."""
+
+import numpy as np
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.metrics.heldout_lift import heldout_lift
+from tasks.recommenders import global_popularity, segment_popularity
+from tasks.recommenders._ranked import Ranked
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 20), st.integers(1, 12), st.booleans())
+def test_ranked_equals_sorting_every_user(seed, groups, items, n, exclude_seen):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(4, size=(groups, items)).astype(float)  # many ties
+    seen = sp.csr_matrix((rng.random((9, items)) < 0.4).astype(float))
+    group = rng.integers(groups, size=9)
+    found, values = Ranked(scores, group, seen).recommend(np.arange(9), n, exclude_seen)
+    for user in range(9):
+        left = [i for i in range(items) if not (exclude_seen and seen[user, i])]
+        expected = sorted(left, key=lambda i: (-scores[group[user], i], i))[:n]
+        np.testing.assert_array_equal(found[user], expected + [-1] * (n - len(expected)))
+        np.testing.assert_array_equal(values[user, : len(expected)], scores[group[user], expected])
+
+
+def test_agrees_with_the_held_out_protocol():
+    rng = np.random.default_rng(0)
+    train = sp.csr_matrix(rng.poisson(0.3, size=(80, 50)).astype(float))
+    test = sp.csr_matrix((rng.random((80, 50)) < 0.1).astype(float))
+    labels = rng.integers(-1, 4, size=80)
+    expected = heldout_lift(train, test, labels, rng=rng).numbers
+    for module, name in ((segment_popularity, "precision"), (global_popularity, "global_precision")):
+        items, _ = module.fit(train, None, labels, module.Config(), rng).recommend(np.arange(80), 10)
+        assert np.isclose(test.toarray()[np.arange(80)[:, None], items].mean(), expected[name])
+
+
+def test_scores_by_hand():
+    matrix = sp.csr_matrix(np.array([[2.0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]]))
+    config = segment_popularity.Config(prior_weight=0.5)
+    fitted = segment_popularity.fit(matrix, None, np.array([0, 0, 1, -1]), config, np.random.default_rng(0))
+    np.testing.assert_allclose(fitted.scores[0], [1 + 0.25, 0.5 + 0.25, 0.25])
+    np.testing.assert_allclose(fitted.scores[1], [0.25, 1.25, 1.25])
+    np.testing.assert_allclose(fitted.scores[2], [0.5, 0.5, 0.5])  # users without a segment
