@@ -74,10 +74,14 @@ def against_previous(config: ValidateConfig, facts: Facts | None) -> tuple[Rule,
     return tuple(rules)
 
 
+def _fit(column: str | None, facts: Facts) -> bool:
+    return column is None or (column in facts.columns and column not in facts.unfit)
+
+
 def build(table: str, rules: Iterable[Rule], config: ValidateConfig, facts: Facts | None) -> "ExpectationSuite":
     """A Great Expectations suite over the one-row frame of facts.
 
-    A rule about a column that the table does not bring is left out: missing columns are told by the dtype check.
+    A rule about a column that is missing or of another dtype is left out: the check of dtypes tells about those.
     Each expectation's meta holds rule, column, severity and whether it counts rows.
     """
     from great_expectations import ExpectationSuite
@@ -87,8 +91,7 @@ def build(table: str, rules: Iterable[Rule], config: ValidateConfig, facts: Fact
     for rule in rules:
         name = f"{table}.{rule.name}"
         severity = config.severity.get(name, rule.severity)
-        absent = facts is not None and rule.column is not None and rule.column not in facts.columns and facts.columns
-        if severity == "off" or absent:
+        if severity == "off" or (facts is not None and not _fit(rule.column, facts)):
             continue
         meta = {"rule": name, "column": rule.column, "severity": severity, "counts": rule.counts}
         made.append(ExpectColumnMaxToBeBetween(column=rule.fact, min_value=rule.low, max_value=rule.high, meta=meta))

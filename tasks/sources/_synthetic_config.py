@@ -65,7 +65,7 @@ class Config(Section):
     drift: float = Field(0.0, ge=0, description="at moment 1: values grow by exp(drift), ages by 10 x drift years")
     new_users: Share = Field(0.0, description="at moment 1: new users as a share of users")
     changes: tuple[Change, ...] = Field((), description="what happens to planted segments at moment 1")
-    dirt: Dirt = Field(default_factory=Dirt, description="shares of spoilt event rows")
+    dirt: Dirt = Field(default=Dirt.model_validate({}), description="shares of spoilt event rows")
     reveal: tuple[Signal, ...] = Field((), description="add users columns truth_<signal> with the planted segment")
     batch_rows: Positive = Field(131_072, description="rows of an Arrow batch, about")
 

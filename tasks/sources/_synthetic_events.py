@@ -8,7 +8,7 @@ import numpy as np
 from schemas import tables as t
 from tasks.sources._synthetic_config import Config
 from tasks.sources._synthetic_dirt import Spoiler
-from tasks.sources._synthetic_people import GOLDEN, believed, present, profiles, user_ids
+from tasks.sources._synthetic_people import GOLDEN, believed, present, profiles, sizes, user_ids
 from tasks.sources._synthetic_random import normal, uniform
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ def total_events(config: Config) -> int:
 def counts(config: Config, users: np.ndarray) -> np.ndarray:
     """(n,) number of events per user: the segment's pace, from 0.5 to 1.5 of the mean, and ±20 % of its own."""
     own = 0.8 + 0.4 * uniform(config.seed, "count", users)
-    pace = (0.5 + profiles(config, "behaviour", users) * GOLDEN % 1.0) if believed(config, "behaviour") else 1.0
-    pace = 1 + config.strength * (pace - 1)
-    return np.maximum(1, np.rint(config.events_per_user * pace * own)).astype(np.int64)
+    pace = 1 + believed(config, "behaviour") * (np.arange(config.labels) * GOLDEN % 1.0 - 0.5)
+    pace = pace / (pace[: config.segments] @ sizes(config))
+    mean = config.events_per_user * pace[profiles(config, "behaviour", users)]
+    return np.maximum(1, np.rint(mean * own)).astype(np.int64)
 
 
 def categories(config: Config) -> int:

@@ -8,10 +8,15 @@ from tasks.sources._synthetic_random import uniform
 GOLDEN = 0.6180339887498949
 
 
+def sizes(config: Config) -> np.ndarray:
+    """(segments,) expected shares of users at moment 0."""
+    weights = (1.0 + np.arange(config.segments)) ** -config.imbalance
+    return weights / weights.sum()
+
+
 def planted(config: Config, signal: Signal, users: np.ndarray) -> np.ndarray:
     """(n,) int64 planted labels of user numbers; −1 where the user is gone."""
-    weights = (1.0 + np.arange(config.segments)) ** -config.imbalance
-    edges = np.cumsum(weights / weights.sum())[:-1]
+    edges = np.cumsum(sizes(config))[:-1]
     labels = np.searchsorted(edges, uniform(config.seed, f"label {signal}", users), side="right")
     return _changed(config, signal, users, labels) if config.moment else labels
 

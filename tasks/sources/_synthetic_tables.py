@@ -93,9 +93,9 @@ def edges(config: Config) -> "Iterator[pa.RecordBatch]":
     import pyarrow as pa
 
     everyone = present(config, np.arange(config.population))
-    label = profiles(config, "social", everyone)
     if len(everyone) < 2:
         return
+    label = profiles(config, "social", everyone)
     members = np.argsort(label, kind="stable")
     begin = np.searchsorted(label[members], np.arange(config.labels + 1))
     for first, who in _chunks(config, config.edges_per_user):

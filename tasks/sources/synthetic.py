@@ -34,7 +34,7 @@ def read(config: Config, since: Mapping[str, str] | None = None) -> "dict[str, I
     makers = {"events": _synthetic_events.batches, "users": _synthetic_tables.users, "items": _synthetic_tables.items}
     if config.texts_per_user:
         makers["texts"] = _synthetic_tables.texts
-    if config.edges_per_user:
+    if config.edges_per_user and config.population > 1:
         makers["edges"] = _synthetic_tables.edges
     if since is not None and dict(since) == snapshot(config):
         return {name: iter(()) for name in makers}

@@ -10,6 +10,7 @@ from schemas import tables as t
 from schemas.config import ValidateConfig
 from schemas.facts import Facts, Moments
 from tasks.validation.conditions import conditions
+from tasks.validation.dtypes import unfit
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,6 +44,7 @@ def partial(
         table=table.name,
         rows=frame.height,
         columns={name: str(dtype) for name, dtype in schema.items()},
+        unfit=unfit(table, schema),
         counts=counts | _attributes(frame, table),
         first=_locators(frame, {name: tests[name] for name, count in counts.items() if count}),
         moments=_moments(frame),
@@ -65,7 +67,8 @@ def merge(a: Facts, b: Facts) -> Facts:
         counts[name] = counts.get(name, 0) + count
     return a.model_copy(
         update={
-            "rows": a.rows + b.rows, "columns": a.columns | b.columns, "counts": counts,
+            "rows": a.rows + b.rows, "columns": a.columns | b.columns,
+            "unfit": tuple(sorted({*a.unfit, *b.unfit})), "counts": counts,
             "first": b.first | a.first, "moments": moments, "shares": shares,
         }
     )  # fmt: skip

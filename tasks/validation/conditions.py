@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from schemas import tables as t
 from schemas.config import ValidateConfig
+from tasks.validation.dtypes import unfit
 
 if TYPE_CHECKING:
     import polars as pl
 
+_ALSO = {t.SEGMENT_ID: (t.TO_SEGMENT_ID,)}
+"""Further columns that hold what the named one lists."""
 FLOAT32_MAX = 3.4028234663852886e38
 HUGE_NORM = 1e6
 """Longest vector that is believed; encoders and scalers stay below 1e3."""
@@ -35,16 +38,16 @@ def conditions(
 
     made: dict[str, pl.Expr] = {}
     for column in table.columns:
-        if column.name in columns:
+        if column.name in columns and column.name not in unfit(table, columns):
             made |= {f"{column.name}.{name}": test for name, test in _of_column(column, config, as_of).items()}
     for name, values in (known or {}).items():
-        for column in {name, *([t.TO_SEGMENT_ID] if name == t.SEGMENT_ID else [])} & columns.keys():
-            made[f"{column}.unlisted"] = pl.col(column).is_not_null() & ~pl.col(column).is_in(values.implode())
+        for also in {name, *_ALSO.get(name, ())} & columns.keys():
+            made[f"{also}.unlisted"] = pl.col(also).is_not_null() & ~pl.col(also).is_in(values.implode())
     if table.key and set(table.key) <= columns.keys():
         made["key.duplicates"] = ~pl.struct(table.key).is_first_distinct()
-    if table.name in _OF_TABLE and set(table.names) <= columns.keys():
-        made |= _OF_TABLE[table.name]()
-    return made
+    further = _OF_TABLE[table.name]() if table.name in _OF_TABLE else {}
+    usable = columns.keys() - unfit(table, columns)
+    return made | {name: test for name, test in further.items() if set(test.meta.root_names()) <= usable}
 
 
 def _of_column(column: t.Column, config: ValidateConfig, as_of: datetime) -> "dict[str, pl.Expr]":

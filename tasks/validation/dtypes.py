@@ -1,5 +1,6 @@
 """Columns and dtypes against the contract. Great Expectations is loose about types, so these checks are ours."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from schemas.facts import Facts
@@ -8,6 +9,21 @@ from schemas.tables import Table
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+def unfit(table: Table, columns: "Mapping[str, pl.DataType]") -> tuple[str, ...]:
+    """Columns whose dtype is not the contract's, sorted. A category is as good as a string."""
+    import polars as pl
+
+    wanted = table.polars_schema()
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    return tuple(
+        sorted(
+            name
+            for name, dtype in columns.items()
+            if name in wanted and dtype != wanted[name] and not (wanted[name] == pl.String and dtype in texts)
+        )
+    )
 
 
 def check(facts: Facts, table: Table) -> tuple[RuleResult, ...]:
@@ -19,25 +35,12 @@ def check(facts: Facts, table: Table) -> tuple[RuleResult, ...]:
     """
     missing = [name for name in table.required if name not in facts.columns]
     strange = [] if table.open else [name for name in facts.columns if name not in table.names]
-    wanted = {name: _names(dtype) for name, dtype in table.polars_schema().items()}
-    wrong = [n for n, dtype in facts.columns.items() if n in wanted and dtype.split("(")[0] not in wanted[n]]
-    wrong += [n for n, dtype in facts.columns.items() if n in wanted and n not in wrong and not _exact(dtype, table, n)]
+    wrong = [f"{name} ({facts.columns[name]})" for name in facts.unfit]
     return (
         _result(table, "columns", "error", missing, "missing", f"columns {', '.join(table.required)}"),
         _result(table, "no_strange_columns", "warn", strange, "not in the contract", "the columns of the contract"),
         _result(table, "dtypes", "error", wrong, "of another dtype", "the dtypes of the contract"),
     )
-
-
-def _names(dtype: "pl.DataType | type[pl.DataType]") -> set[str]:
-    """Names of the dtypes that may stand for one: a category is as good as a string."""
-    name = str(dtype).split("(")[0]
-    return {name, "Categorical", "Enum"} if name == "String" else {name}
-
-
-def _exact(dtype: str, table: Table, name: str) -> bool:
-    wanted = str(table.polars_schema()[name])
-    return "(" not in wanted or dtype == wanted
 
 
 def _result(table: Table, rule: str, severity: str, names: list[str], word: str, bound: str) -> RuleResult:

@@ -7,6 +7,9 @@ from schemas.facts import Facts
 from schemas.reports import Accounting
 
 
+_COMPARED = {t.EVENT, t.KIND, t.SEGMENT_ID, t.STATUS}
+
+
 def complete(facts: Facts, all_facts: Mapping[str, Facts], previous: Facts | None) -> Facts:
     """The facts with all figures that the suites ask for, and with those of the previous run beside them.
 
@@ -36,7 +39,7 @@ def shifts(facts: Facts, previous: Facts) -> dict[str, float]:
     ]
     if means:
         made["mean_shift"] = max(means)
-    distances = [_distance(facts.shares[name], old) for name, old in previous.shares.items() if name in facts.shares]
+    distances = [_distance(facts.shares[name], old) for name, old in previous.shares.items() if name in facts.shares and name in _COMPARED]
     if distances:
         made["share_shift"] = max(distances)
     return made

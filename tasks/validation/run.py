@@ -67,13 +67,15 @@ def ephemeral_context(docs_folder: Path | None = None) -> "EphemeralDataContext"
     """A Great Expectations context in memory, without telemetry; with a Data Docs site where a folder is given."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read when the library is imported
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.enable_analytics(False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     if docs_folder is not None:
         backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(Path(docs_folder).resolve())}
         index = {"class_name": "DefaultSiteIndexBuilder"}
-        site = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": backend}
+        site: Any = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": backend}
         context.add_data_docs_site(_SITE, site)
     return context
 
@@ -115,7 +117,7 @@ def run(
         batch_parameters={"dataframe": frame}, result_format=_FORMAT
     )
     rows = int(frame[ROWS].iloc[0]) if ROWS in frame.columns and len(frame) == 1 else len(frame)
-    order = {expectation.meta["rule"]: i for i, expectation in enumerate(suite.expectations)}
+    order = {(expectation.meta or {})["rule"]: i for i, expectation in enumerate(suite.expectations)}
     results = [_read(one.to_json_dict(), table, rows, locators or {}) for one in outcome.results]
     return tuple(sorted(results, key=lambda result: order[result.rule]))
 
@@ -144,8 +146,7 @@ def _read(outcome: dict[str, Any], table: str, rows: int, locators: Mapping[str,
         where = locators.get(bounds["column"])
         words = f"{int(value)} of {rows} rows" + (f", the first at {where}" if where and not passed else "")
         return RuleResult(**common, checked=rows, failed=int(value), observed=words)
-    observed = f"{value:.6g}" if isinstance(value, int | float) else "nothing"
-    return RuleResult(**common, checked=1, failed=int(not passed), observed=observed)
+    return RuleResult(**common, checked=1, failed=int(not passed), observed=_words(value) or "nothing")
 
 
 def _raised(info: Mapping[str, Any]) -> str:
@@ -154,15 +155,21 @@ def _raised(info: Mapping[str, Any]) -> str:
     for one in found:
         if one["raised_exception"]:
             last = (one.get("exception_traceback") or "").strip().splitlines()[-1:] or ["an exception"]
-            return (re.match(r"[\w.]+", last[0]) or re.match(r".{0,40}", last[0]))[0].rsplit(".", 1)[-1]
+            return re.split(r"[^\w.]", last[0])[0].rsplit(".", 1)[-1] or "an exception"
     return ""
 
 
 def _bound(kwargs: Mapping[str, Any]) -> str:
-    low, high = kwargs.get("min_value"), kwargs.get("max_value")
-    if low is not None and high is not None:
-        return f"between {low:.6g} and {high:.6g}"
-    return f"at least {low:.6g}" if low is not None else f"at most {high:.6g}" if high is not None else ""
+    low, high = _words(kwargs.get("min_value")), _words(kwargs.get("max_value"))
+    if low and high:
+        return f"between {low} and {high}"
+    return f"at least {low}" if low else f"at most {high}" if high else ""
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, int | float) else str(value)
 
 
 def _on(result: RuleResult, config: ValidateConfig) -> bool:
