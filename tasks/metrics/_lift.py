@@ -43,8 +43,14 @@ def recommend(
     scores += prior_weight * popularity if prior_weight else 0.0
     scores[k] = popularity
     chosen = top_unseen(orders(scores), np.where(codes < 0, k, codes), train, top_n)
-    cells = np.arange(users)[:, None] * train.shape[1] + chosen
-    owned = np.repeat(np.arange(users), np.diff(test.indptr)) * train.shape[1] + test.indices
+    return judged(chosen, test)
+
+
+def judged(chosen: np.ndarray, test: "sp.csr_matrix") -> Outcome:
+    """Count the hits of any recommendation: (n, top) item numbers, −1 where nothing was left to recommend."""
+    users, items = test.shape
+    cells = np.arange(users)[:, None] * items + chosen
+    owned = np.repeat(np.arange(users), np.diff(test.indptr)) * items + test.indices
     hits = (np.isin(cells, owned) & (chosen >= 0)).sum(axis=1)
     return Outcome(hits.astype(np.float64), len(np.unique(chosen[chosen >= 0])))
 
@@ -54,11 +60,11 @@ def numbers_of(
 ) -> dict[str, float]:
     """Precision, recall, coverage of all three, and the lifts."""
 
-    def rates(outcome: Outcome) -> np.ndarray:
-        return np.array([*_rates(outcome.hits, own, top_n), outcome.recommended / items if items else np.nan])
+    def three(outcome: Outcome) -> np.ndarray:
+        return np.array([*rates(outcome.hits, own, top_n), outcome.recommended / items if items else np.nan])
 
-    plain, base = rates(segments), rates(popular)
-    control = np.mean([rates(one) for one in random], axis=0) if random else np.full(3, np.nan)
+    plain, base = three(segments), three(popular)
+    control = np.mean([three(one) for one in random], axis=0) if random else np.full(3, np.nan)
     names = ("precision", "recall", "coverage")
     out: dict[str, float] = {}
     for at, name in enumerate(names):
@@ -79,7 +85,7 @@ def intervals_of(
     rows = []
     for _ in range(bootstraps):
         weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        ours, base, drawn = (_rates(one, own, top_n, weights) for one in (hits, popular, control))
+        ours, base, drawn = (rates(one, own, top_n, weights) for one in (hits, popular, control))
         lifts = [_lift(a, b) for other in (base, drawn) for a, b in zip(ours, other, strict=True)]
         rows.append([*ours, *base, *lifts])
     names = ("precision", "recall", "global_precision", "global_recall", "lift_precision", "lift_recall",
@@ -104,7 +110,7 @@ def by_segment(codes: Codes, hits: np.ndarray, popular: np.ndarray, top_n: int) 
     }  # fmt: skip
 
 
-def _rates(hits: np.ndarray, own: np.ndarray, top_n: int, weights: np.ndarray | None = None) -> tuple[float, float]:
+def rates(hits: np.ndarray, own: np.ndarray, top_n: int, weights: np.ndarray | None = None) -> tuple[float, float]:
     """Precision over all users, recall over users with test items."""
     weights = np.ones(len(hits)) if weights is None else weights
     tested = weights * (own > 0)

@@ -57,19 +57,15 @@ def _measure(
 
 
 def _one_to_one(held: HeldOut, config: EvaluateConfig, seed: int) -> Metric:
-    """Precision of 1:1 ALS recommendation on the same slice; recall and coverage in the details."""
-    from tasks.metrics._split import hits_of
+    """Precision of 1:1 recommendation by ALS on the same slice; recall and coverage in the details."""
+    from tasks.metrics._lift import clean, judged, rates
 
     als = plugin("recommenders", "als")
-    n, items = held.train.shape
-    fitted = als.fit(held.train, None, None, als.Config(), np.random.default_rng(seed))
-    chosen, _ = fitted.recommend(np.arange(n), config.top_n)
-    hits = hits_of(chosen, held.test)
-    own = np.diff(held.test.indptr)
-    tested = own > 0
-    known = len(np.union1d(held.train.indices, held.test.indices))
-    details = {
-        "recall": float((hits[tested] / own[tested]).mean()) if tested.any() else 0.0,
-        "coverage": len(np.unique(chosen[chosen >= 0])) / max(1, min(known, items)),
-    }
-    return Metric.of("one_to_one", float(hits.mean() / config.top_n), n, seed=seed, details=details)
+    train, test = clean(held.train), clean(held.test)
+    n, own = train.shape[0], np.diff(test.indptr)
+    fitted = als.fit(train, None, np.zeros(n, np.int32), als.Config(), np.random.default_rng(seed))
+    outcome = judged(fitted.recommend(np.arange(n), config.top_n)[0], test)
+    precision, recall = rates(outcome.hits, own, config.top_n)
+    items = len(np.union1d(train.indices, test.indices))
+    details = {"recall": recall, "coverage": outcome.recommended / max(items, 1)}
+    return Metric.of("one_to_one", precision, n, seed=seed, details=details)
