@@ -172,6 +172,9 @@ class IdentityConfig(Section):
     min_cosine: float = Field(
         0.5, ge=-1, le=1, description="cosine of the centroids that a continued segment must keep"
     )
+    birth_gain: Share = Field(
+        0.05, description="share of the sum of squares that one more centroid must save for a new segment to be born"
+    )
 
 
 class GateConfig(Section):
