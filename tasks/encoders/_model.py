@@ -81,6 +81,8 @@ def build(
         "normalise": own_norm is not False if config.normalise is None else config.normalise,
         "dimension": _width(config, model), "text_normalisation": config.text_normalisation,
     }  # fmt: skip
+    if end_token and tokenizer.eos_token_id is None:
+        raise UsageError(f"{folder}: the tokenizer has no end-of-text token: set `end_token: false`")
     suffix = (tokenizer.eos_token_id,) if end_token else ()
     tokenise = Tokeniser(
         tokenizer, config.prefix, spec["max_tokens"], config.long_texts == "chunk", config.text_normalisation == "nfkc",
@@ -184,6 +186,8 @@ def dtype_of(name: str, device: "torch.device") -> "torch.dtype":
 
 def _resolve(config: LanguageModelConfig) -> Path:
     """The folder that a config's `model` means: a folder, a packaged model, or a hub model at its revision."""
+    if not config.model.strip():
+        raise UsageError(f"encoder {config.kind} names no model: give a folder, or a hub name with its revision")  # type: ignore[attr-defined]
     folder = Path(config.model).expanduser()
     if folder.is_dir() or folder.is_absolute():
         return folder

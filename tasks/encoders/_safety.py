@@ -56,6 +56,10 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
+def _optional(file: Path) -> dict[str, Any]:
+    return read_json(file) if file.is_file() else {}
+
+
 def check_folder(folder: Path, pinned: str | None) -> str:
     """Checks a model folder before anything in it is loaded; returns the weights' sha256.
 
@@ -64,10 +68,10 @@ def check_folder(folder: Path, pinned: str | None) -> str:
             no tokenizer, or weights with another hash than `pinned`.
     """
     config = read_json(folder / "config.json")
-    if "auto_map" in config:
-        raise DataError(
-            f"{folder}: config.json asks for code of its own (auto_map): only transformers' own models load"
-        )
+    tokenizer = folder / "tokenizer_config.json"
+    for name, content in {"config.json": config, tokenizer.name: _optional(tokenizer)}.items():
+        if "auto_map" in content:
+            raise DataError(f"{folder}: {name} asks for code of its own (auto_map), which is never run: refused")
     _check_architecture(folder, config)
     if not any(folder.glob("*.safetensors")):
         pickles = sorted(file.name for file in folder.iterdir() if file.suffix in _PICKLES)

@@ -147,7 +147,7 @@ def _means(loud: Weighted, lookup: Lookup, width: int) -> tuple[np.ndarray, np.n
         pairs = slice(edges[first], edges[last])
         columns, text = np.unique(loud.text[pairs], return_inverse=True)
         vectors = lookup([loud.texts[i] for i in columns.tolist()]).astype(np.float64)
-        there = ~np.isnan(vectors).any(axis=1)
+        there = np.isfinite(vectors.sum(axis=1))
         vectors[~there] = 0.0
         weight = loud.weight[pairs] * there[text]
         sums = _rows_times(edges[first : last + 1] - edges[first], text, weight, vectors)
