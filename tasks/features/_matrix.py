@@ -1,7 +1,7 @@
 """The weighted user-item matrix: a bucket's part of it, and the whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -37,18 +37,25 @@ class Piece:
 
 def interactions(events: "pl.DataFrame", weight: "pl.Expr", as_of: datetime) -> Piece:
     """The distinct user-item pairs of events up to `as_of`; an entry is log(1 + sum of its events' weights)."""
+    frame = until(events, as_of).select(USER_ID, ITEM_ID, weight=weight)
+    piece = pair_sums(frame[USER_ID], frame[ITEM_ID], frame["weight"].to_numpy())
+    return replace(piece, weights=np.log1p(piece.weights))
+
+
+def pair_sums(users: "pl.Series", items: "pl.Series", weights: np.ndarray) -> Piece:
+    """Distinct pairs of two aligned columns of ids with the sums of their weights; only weights above 0 count."""
     import polars as pl
 
-    frame = until(events, as_of).select(USER_ID, ITEM_ID, weight=weight).filter(pl.col("weight") > 0)
-    users, items = frame[USER_ID].unique().sort(), frame[ITEM_ID].unique().sort()
-    rows, columns = locate(users, frame[USER_ID]), locate(items, frame[ITEM_ID])
-    weights = frame["weight"].to_numpy()
+    kept = pl.Series(weights > 0)
+    left, right, weights = users.filter(kept), items.filter(kept), weights[weights > 0]
+    users, items = left.unique().sort(), right.unique().sort()
+    rows, columns = locate(users, left), locate(items, right)
     order = np.lexsort((weights, columns, rows))  # sums must not depend on the order in which rows arrive
     rows, columns, weights = rows[order], columns[order], weights[order]
     fresh = np.ones(len(rows), bool)
     fresh[1:] = (np.diff(rows) != 0) | (np.diff(columns) != 0)
     sums = np.bincount(np.cumsum(fresh) - 1, weights, int(fresh.sum()))  # adds in order, one by one
-    return Piece(users, items, rows[fresh].astype(np.int32), columns[fresh].astype(np.int32), np.log1p(sums))
+    return Piece(users, items, rows[fresh].astype(np.int32), columns[fresh].astype(np.int32), sums)
 
 
 def event_weight(
