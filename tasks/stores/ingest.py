@@ -1,4 +1,4 @@
-"""Ingest: batches in, clean buckets of users out, every row accounted for. It streams: no table is ever whole in memory.
+"""Ingest: batches in, clean buckets of users out, every row accounted for. No table is ever whole in memory.
 
 Pass one cleans each batch and appends its rows to their users' part files (the only shuffle of a run). Pass two makes
 each bucket's Parquet file by itself: outliers, duplicates, order.
@@ -88,8 +88,8 @@ class _Tally:
 
 def _outlier_columns(table: Table, config: IngestConfig) -> tuple[str, ...]:
     """Columns of the table whose extreme values are set aside."""
-    prefix = f"{table.name}."
-    return tuple(n.removeprefix(prefix) for n, p in config.outliers.items() if n.startswith(prefix) and p.action == "quarantine")  # fmt: skip
+    aside = [name.partition(".") for name, policy in config.outliers.items() if policy.action == "quarantine"]
+    return tuple(column for name, _, column in aside if name == table.name)
 
 
 def _admit(batch: "pa.RecordBatch", reading: Reading, tally: _Tally, config: IngestConfig) -> "pl.DataFrame":
@@ -240,7 +240,7 @@ def _quarantine(set_aside: "Mapping[str, list[pl.DataFrame]]", run_id: str) -> "
 
     schema = QUARANTINE.polars_schema()
     frames = [
-        frame.with_columns(pl.lit(name).alias(TABLE), pl.lit(run_id).alias(RUN_ID)).select(schema)
+        frame.with_columns(pl.lit(name).alias(TABLE), pl.lit(run_id).alias(RUN_ID)).select(*schema)
         for name, several in set_aside.items()
         for frame in several
     ]

@@ -1,0 +1,97 @@
+"""Rows of a query as a stream of batches, through SQLAlchemy."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import DataError, UsageError
+from tasks.sources._jsonl import column
+from tasks.sources._secrets import redact, resolve
+from tasks.sources._tables_config import TableConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS = 50_000
+
+
+@contextmanager
+def _connection(config: TableConfig, name: str) -> Iterator[Any]:
+    """An open connection; whatever goes wrong is told without the address and its credentials.
+
+    Raises:
+        DataError: the database refuses the connection or the query.
+        UsageError: no address, or one that SQLAlchemy does not understand.
+    """
+    import sqlalchemy
+
+    if config.url is None:
+        raise UsageError(f"{name}: sql needs url, the database's address")
+    try:
+        engine = sqlalchemy.create_engine(resolve(config.url), hide_parameters=True)
+    except (sqlalchemy.exc.ArgumentError, ImportError) as error:
+        raise UsageError(f"{name}: {redact(str(error), config.url)}") from None
+    try:
+        with engine.connect() as connection:
+            yield connection.execution_options(stream_results=True, max_row_buffer=_ROWS)
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise DataError(f"{name}: the database says: {redact(str(cause), config.url)}") from None
+    finally:
+        engine.dispose()
+
+
+def _query(config: TableConfig) -> str:
+    return (config.sql or "").strip().rstrip(";")
+
+
+def header(config: TableConfig, name: str) -> list[str]:
+    """Column names of the query's result."""
+    import sqlalchemy
+
+    with _connection(config, name) as connection:
+        result = connection.execute(sqlalchemy.text(f"SELECT * FROM ({_query(config)}) AS q WHERE 1 = 0"))
+        return list(result.keys())
+
+
+def stamp(config: TableConfig, name: str) -> dict[str, str]:
+    """Rows of the query, its digest and, where there is one, the highest value of the column that only grows."""
+    import sqlalchemy
+
+    mark = f", MAX({config.since_column})" if config.since_column else ""
+    with _connection(config, name) as connection:
+        row = connection.execute(sqlalchemy.text(f"SELECT COUNT(*){mark} FROM ({_query(config)}) AS q")).one()
+    digest = hashlib.sha256(_query(config).encode()).hexdigest()[:16]
+    found = {f"sql:{name}": f"{digest}-{row[0]}"}
+    return {**found, f"mark:{name}": str(row[1])} if config.since_column and row[1] is not None else found
+
+
+def batches(config: TableConfig, name: str, since: Mapping[str, str] | None) -> "Iterator[pa.RecordBatch]":
+    """Rows under the query's own names; with `since`, only those beyond the mark of that time."""
+    import pyarrow as pa
+    import sqlalchemy
+
+    query, parameters = f"SELECT * FROM ({_query(config)}) AS q", {}
+    mark = (since or {}).get(f"mark:{name}")
+    if config.since_column and mark is not None:
+        query += f" WHERE {config.since_column} > :mark"
+        parameters = {"mark": _typed(mark)}
+    with _connection(config, name) as connection:
+        result = connection.execute(sqlalchemy.text(query), parameters)
+        names = list(result.keys())
+        for rows in result.partitions(_ROWS):
+            yield pa.RecordBatch.from_arrays([column(_plain(values)) for values in zip(*rows, strict=True)], names)
+
+
+def _typed(mark: str) -> int | str:
+    """The mark as a whole number where it is one: PostgreSQL compares no number with a text."""
+    return int(mark) if mark.lstrip("-").isdigit() else mark
+
+
+def _plain(values: tuple[Any, ...]) -> list[Any]:
+    """Decimals as floats, other types of drivers (UUID, ...) as text, by Arrow's own rules where it has any."""
+    from decimal import Decimal
+    from uuid import UUID
+
+    return [float(v) if isinstance(v, Decimal) else str(v) if isinstance(v, UUID) else v for v in values]

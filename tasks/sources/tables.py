@@ -1,0 +1,165 @@
+"""A user's own tables: CSV, Parquet or JSON Lines, one file or many, local or remote, and SQL queries.
+
+Columns are mapped by name onto the contract; values stay as they are until the row rules of ingest judge them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from schemas.batches import PROBLEM, ROW, Reading
+from schemas.config import Section
+from schemas.errors import DataError, UsageError
+from schemas.tables import INPUTS, Table
+from tasks.sources import _csv, _jsonl, _parquet, _sql
+from tasks.sources._mapping import apply, map_columns
+from tasks.sources._places import Place, find, grown_from, stamp
+from tasks.sources._tables_config import TableConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+INCREMENTAL = True
+
+
+class Config(Section):
+    """Your own tables; at least events or texts."""
+
+    kind: Literal["tables"] = "tables"
+    root: str = Field(".", description="folder that local paths are relative to and must not leave")
+    time_zone: str = Field("UTC", description="IANA zone of times without one, such as Asia/Shanghai")
+    storage: dict[str, str] = Field(
+        default_factory=dict, description="options of a remote file system; secrets as ${NAME of a variable}"
+    )
+    events: TableConfig | None = Field(None, description="what users did")
+    users: TableConfig | None = Field(None, description="who they are")
+    items: TableConfig | None = Field(None, description="what they did it with")
+    texts: TableConfig | None = Field(None, description="what they wrote")
+    edges: TableConfig | None = Field(None, description="whom they know")
+
+
+def _given(config: Config) -> dict[str, TableConfig]:
+    """The tables that the config names.
+
+    Raises:
+        UsageError: none, or one with neither path nor query (or both).
+    """
+    given = {name: getattr(config, name) for name in INPUTS if getattr(config, name) is not None}
+    if not given.keys() & {"events", "texts"}:
+        raise UsageError("source tables: give events or texts, at least")
+    for name, table in given.items():
+        if bool(table.path) == bool(table.sql):
+            raise UsageError(f"source tables: {name} needs either path or sql")
+    return given
+
+
+def snapshot(config: Config) -> dict[str, str]:
+    """Size, modification and end of every file; row count and high-water mark of every query."""
+    found: dict[str, str] = {}
+    for name, table in _given(config).items():
+        if table.sql:
+            found.update(_sql.stamp(table, name))
+            continue
+        found.update({f"{name}/{p.name}": stamp(p) for p in find(table.path, config.root, config.storage)})
+    return found
+
+
+def grown(config: Config, since: Mapping[str, str]) -> bool:
+    """Whether everything without a key that was there at `since` still is: data was only added.
+
+    Where it is False, `read(config, since)` would count rows twice; read everything again.
+    """
+    now = snapshot(config)
+    for name, table in _given(config).items():
+        if INPUTS[name].key:
+            continue
+        if table.sql:
+            if not table.since_column or f"mark:{name}" not in since:
+                return False
+            continue
+        places = {f"{name}/{p.name}": p for p in find(table.path, config.root, config.storage)}
+        for part, earlier in since.items():
+            if part.startswith(f"{name}/") and now.get(part) != earlier and not _longer(places.get(part), earlier):
+                return False
+    return True
+
+
+def _longer(place: Place | None, earlier: str) -> bool:
+    return place is not None and grown_from(place, earlier) is not None
+
+
+def read(config: Config, since: Mapping[str, str] | None = None) -> "dict[str, Iterator[pa.RecordBatch]]":
+    """Batches of each table.
+
+    Args:
+        config: The tables.
+        since: An earlier snapshot: of tables without a key only new files, new ends of grown files and rows beyond the
+            high-water mark are read. Tables with a key (users, items) are always read whole.
+    """
+    return {
+        name: _table(config, INPUTS[name], table, None if INPUTS[name].key else since)
+        for name, table in _given(config).items()
+    }
+
+
+def _table(
+    config: Config, table: Table, own: TableConfig, since: Mapping[str, str] | None
+) -> "Iterator[pa.RecordBatch]":
+    """One table: its query, or its files one after the other."""
+    reading = Reading(time_zone=own.time_zone or config.time_zone, time_format=own.time_format)
+    if own.sql:
+        names = _sql.header(own, table.name)
+        rows = _sql.batches(own, table.name, since)
+        yield from _mapped(rows, table, own, names, replace(reading, origin=f"sql:{table.name}"))
+        return
+    for place in find(own.path, config.root, config.storage):
+        earlier = (since or {}).get(f"{table.name}/{place.name}")
+        if earlier is None:
+            yield from _file(place, table, own, reading, 0)
+        elif earlier != stamp(place):
+            yield from _rest(place, table, own, reading, earlier)
+
+
+def _rest(place: Place, table: Table, own: TableConfig, reading: Reading, earlier: str) -> "Iterator[pa.RecordBatch]":
+    """What a file gained since an earlier stamp.
+
+    Raises:
+        DataError: it was rewritten rather than added to.
+    """
+    offset = grown_from(place, earlier)
+    if offset is None or (own.format if own.format != "auto" else place.format) == "parquet":
+        raise DataError(f"{place.name} was rewritten since the last run, not added to; ingest everything again")
+    yield from _file(place, table, own, reading, offset)
+
+
+def _file(place: Place, table: Table, own: TableConfig, reading: Reading, offset: int) -> "Iterator[pa.RecordBatch]":
+    """One file from a byte on; row numbers count from there, and the origin says so."""
+    reading = replace(reading, origin=f"{place.name}@{offset}" if offset else place.name)
+    form = place.format if own.format == "auto" else own.format
+    if form == "jsonl":
+        yield from _mapped(_jsonl.batches(place, own.encoding, offset), table, own, None, reading)
+        return
+    names = _csv.header(place, own) if form == "csv" else _parquet.header(place)
+    wanted = list(map_columns(table, own, names, place.name).names)
+    rows = _csv.batches(place, own, names, wanted, offset) if form == "csv" else _parquet.batches(place, wanted)
+    yield from _mapped(rows, table, own, names, reading)
+
+
+def _mapped(
+    rows: "Iterator[pa.RecordBatch]", table: Table, own: TableConfig, names: list[str] | None, reading: Reading
+) -> "Iterator[pa.RecordBatch]":
+    """Batches under the contract's names, marked with where they stand; `names=None`: as the first batch has them."""
+    import pyarrow as pa
+
+    first = 1
+    for batch in rows:
+        inner = [name for name in batch.schema.names if name not in (ROW, PROBLEM)]
+        names = names if names is not None else inner
+        mapping = map_columns(table, own, names, reading.origin)
+        chosen = {name: batch[name] if name in inner else pa.nulls(len(batch)) for name in mapping.names}
+        marks = {name: batch[name] for name in (ROW, PROBLEM) if name in batch.schema.names}
+        done = apply(pa.RecordBatch.from_pydict({**chosen, **marks}), mapping, own)
+        yield replace(reading, first_row=first, numeric=mapping.numeric, key=mapping.key).mark(done)
+        first += len(batch)
