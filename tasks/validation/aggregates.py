@@ -94,34 +94,23 @@ def _locators(frame: "pl.DataFrame", broken: "dict[str, pl.Expr]") -> dict[str, 
     return {name: f"{word} {value}" for name, value in row.items()}
 
 
-def _numeric(frame: "pl.DataFrame") -> list[str]:
-    return [name for name, dtype in frame.schema.items() if dtype.is_numeric() and name not in (t.SEQUENCE, t.RANK)]
+def _numeric(schema: "Mapping[str, pl.DataType]") -> list[str]:
+    return [name for name, dtype in schema.items() if dtype.is_numeric() and name not in (t.SEQUENCE, t.RANK)]
 
 
 def _moments(frame: "pl.DataFrame") -> dict[str, Moments]:
+    """Moments of the finite values; beyond 1e100 a square would overflow, and such cells are counted elsewhere."""
+    import numpy as np
     import polars as pl
 
-    names = _numeric(frame)
-    if not names or not frame.height:
-        return {}
-    cells = {name: pl.col(name).cast(pl.Float64) for name in names}
-    # beyond float32 a square would overflow; such cells are counted as overflow instead
-    finite = {name: cell.filter(cell.is_finite() & (cell.abs() < 1e100)) for name, cell in cells.items()}
-    asked = [
-        expr
-        for name, cell in finite.items()
-        for expr in (
-            cell.count().alias(f"n {name}"),
-            cell.mean().alias(f"mean {name}"),
-            cell.var(ddof=0).alias(f"var {name}"),
-        )
-    ]
-    row = frame.lazy().select(asked).collect().row(0, named=True)
-    return {
-        name: Moments(n=n, mean=row[f"mean {name}"] or 0.0, m2=(row[f"var {name}"] or 0.0) * n)
-        for name in names
-        if (n := int(row[f"n {name}"])) > 0
-    }
+    made = {}
+    for name in _numeric(frame.schema):
+        cells = frame[name].cast(pl.Float64).to_numpy()  # null becomes NaN
+        with np.errstate(invalid="ignore"):
+            cells = cells[np.abs(cells) < 1e100]
+        if len(cells):
+            made[name] = Moments(n=len(cells), mean=float(cells.mean()), m2=float(cells.var() * len(cells)))
+    return made
 
 
 def _shares(frame: "pl.DataFrame", table: t.Table) -> dict[str, dict[str, int]]:
@@ -142,24 +131,31 @@ def _shares(frame: "pl.DataFrame", table: t.Table) -> dict[str, dict[str, int]]:
 
 
 def _attributes(frame: "pl.DataFrame", table: t.Table) -> dict[str, int]:
-    """Of open tables: non-finite cells over all columns that the contract does not name."""
-    import polars as pl
-
-    made: dict[str, int] = {}
-    if table.open:
-        floats = [name for name in _numeric(frame) if frame.schema[name].is_float() and name not in table.names]
-        bad = frame.select(pl.sum_horizontal(pl.lit(0), *((~pl.col(c).is_finite()).sum() for c in floats)))
-        made["attributes.nonfinite"] = int(bad.item())
-        for name in frame.columns:
-            if name not in table.names:
-                made[f"filled {name}"] = frame.height - frame[name].null_count()
-    if {t.TITLE, t.CATEGORIES} & set(frame.columns) and table.name == "items":
-        empty = [
-            pl.col(c).is_null() | (pl.col(c).list.len() == 0 if c == t.CATEGORIES else pl.col(c) == "")
-            for c in (t.TITLE, t.CATEGORIES)
-            if c in frame.columns
-        ]
-        made["undescribed rows"] = int(frame.select(pl.all_horizontal(empty).sum()).item())
+    """Counts that are not conditions of one column: over all columns of open tables, and rows that say something."""
+    made = _of_open(frame, table) if table.open else {}
+    if table.name == t.ITEMS.name and {t.TITLE, t.CATEGORIES} & set(frame.columns):
+        made["undescribed rows"] = _undescribed(frame)
     if t.HAS_TEXT in frame.columns:
         made["has_text rows"] = int(frame[t.HAS_TEXT].sum() or 0)
     return made
+
+
+def _of_open(frame: "pl.DataFrame", table: t.Table) -> dict[str, int]:
+    """Non-finite cells over all columns that the contract does not name, and the filled cells of each."""
+    schema = {name: dtype for name, dtype in frame.schema.items() if name not in table.names}
+    floats = [name for name, dtype in schema.items() if dtype.is_float()]
+    bad = sum(int((~frame[name].is_finite()).sum()) for name in floats)
+    filled = {f"filled {name}": frame.height - frame[name].null_count() for name in schema}
+    return {"attributes.nonfinite": bad, **filled}
+
+
+def _undescribed(frame: "pl.DataFrame") -> int:
+    """Items without a title and without a category."""
+    import polars as pl
+
+    empty = []
+    if t.TITLE in frame.columns:
+        empty.append(pl.col(t.TITLE).is_null() | (pl.col(t.TITLE) == ""))
+    if t.CATEGORIES in frame.columns:
+        empty.append(pl.col(t.CATEGORIES).is_null() | (pl.col(t.CATEGORIES).list.len() == 0))
+    return int(frame.select(pl.all_horizontal(empty).sum()).item())

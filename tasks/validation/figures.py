@@ -6,7 +6,6 @@ from schemas import tables as t
 from schemas.facts import Facts
 from schemas.reports import Accounting
 
-
 _COMPARED = {t.EVENT, t.KIND, t.SEGMENT_ID, t.STATUS}
 
 
@@ -39,7 +38,11 @@ def shifts(facts: Facts, previous: Facts) -> dict[str, float]:
     ]
     if means:
         made["mean_shift"] = max(means)
-    distances = [_distance(facts.shares[name], old) for name, old in previous.shares.items() if name in facts.shares and name in _COMPARED]
+    distances = [
+        _distance(facts.shares[name], old)
+        for name, old in previous.shares.items()
+        if name in facts.shares and name in _COMPARED
+    ]
     if distances:
         made["share_shift"] = max(distances)
     return made
