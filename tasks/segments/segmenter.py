@@ -1,9 +1,9 @@
 """From raw users to segments: the one code path of training, batch and online assignment."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -11,8 +11,11 @@ from schemas import tables
 from schemas.config import CalibrationConfig
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
+from tasks.segments._decision import Decision, climb
 from tasks.segments._reasons import Reasons
+from tasks.segments._rows import Block, Rows, aligned, complete, event_counts, union
 from tasks.segments.calibration import Calibration
+from tasks.segments.ladder import Ladder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,52 +42,6 @@ class Represents(Protocol):
         ...
 
 
-class Rows(NamedTuple):
-    """A block's answer for one bucket: (n,) sorted distinct users and their (n, d_b) float32 values."""
-
-    users: "pl.Series"
-    values: np.ndarray
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block of features, ready to be computed.
-
-    Attributes:
-        name: Feature family, or "text".
-        columns: Column names, in order; none for texts, whose dimensions mean nothing to a reader.
-        width: Numbers per user.
-        requires: Input tables without which the block is unknown for everybody.
-        build: Computes it for one bucket.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    width: int
-    requires: tuple[str, ...]
-    build: "Callable[[Bucket, datetime], Rows]"
-
-
-class Decision(NamedTuple):
-    """Where n vectors belong.
-
-    Attributes:
-        labels: (n,) int64 label, −1 where unassigned.
-        nearest: (n,) int64 the best label even where it is too far, −1 where there is none.
-        second: (n,) int64 next best, −1 where there is none.
-        distance: (n,) float64 to `nearest`; NaN where unknown.
-        confidence: (n,) float64 in [0, 1]; 0 where unassigned.
-        why: Row -> why no segment fits, for the unassigned.
-    """
-
-    labels: np.ndarray
-    nearest: np.ndarray
-    second: np.ndarray
-    distance: np.ndarray
-    confidence: np.ndarray
-    why: dict[int, str]
-
-
 @dataclass(frozen=True)
 class Segmenter:
     """Everything fitted, ready to assign. Assembled in serving/compose.py, from a bundle or fresh from training.
@@ -99,6 +56,7 @@ class Segmenter:
         calibration: Floors and confidence.
         config: The calibration's config.
         reasons: What pulls a user; none: assignments carry no reasons.
+        ladder: What users with few events get; none: everybody gets what their vector says.
     """
 
     ids: tuple[str, ...]
@@ -110,6 +68,7 @@ class Segmenter:
     calibration: Calibration
     config: CalibrationConfig
     reasons: Reasons | None = None
+    ladder: Ladder | None = None
 
     def features(self, bucket: "Bucket", as_of: datetime) -> "tuple[pl.Series, dict[str, np.ndarray]]":
         """The blocks of a bucket's users.
@@ -124,21 +83,22 @@ class Segmenter:
         Raises:
             DataError: a block answers with other columns than it was fitted with.
         """
-        whole = _complete(bucket)
+        whole = complete(bucket)
         answers = {
             block.name: block.build(whole, as_of)
             for block in self.blocks
             if all(name in whole for name in block.requires)
         }
-        users = _union([rows.users for rows in answers.values()])
-        return users, {block.name: _aligned(block, answers.get(block.name), users) for block in self.blocks}
+        users = union([rows.users for rows in answers.values()])
+        return users, {block.name: aligned(block, answers.get(block.name), users) for block in self.blocks}
 
     def vectors(self, bucket: "Bucket", as_of: datetime) -> tuple[list[str], np.ndarray]:
         """User ids, sorted, and their (n, d) float32 vectors; see `features`."""
         users, blocks = self.features(bucket, as_of)
-        return users.to_list(), self._represent(blocks, len(users))
+        return users.to_list(), self.represent(blocks, len(users))
 
-    def _represent(self, blocks: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    def represent(self, blocks: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+        """(n, d) float32 vectors of n users from their blocks."""
         if n == 0:
             return np.empty((0, self.dimension), np.float32)
         X = np.asarray(self.representation.transform(blocks), np.float32)
@@ -188,7 +148,9 @@ class Segmenter:
         An unassigned user's second segment is the nearest one, the one that did not fit.
         """
         users, blocks = self.features(bucket, as_of)
-        decision = self.assign_vectors(self._represent(blocks, len(users)))
+        decision = self.assign_vectors(self.represent(blocks, len(users)))
+        if self.ladder is not None and len(users):
+            decision = climb(self.ladder, decision, blocks, event_counts(bucket, users, as_of), self.config)
         return self.frame(users, decision, self.tell(blocks, decision), as_of, model_version)
 
     def tell(self, blocks: Mapping[str, np.ndarray], decision: Decision) -> list[list[str]]:
@@ -198,7 +160,7 @@ class Segmenter:
         else:
             told = self.reasons.tell(stacked(blocks, self.blocks), decision.labels, self.config.max_reasons)
         for row, why in decision.why.items():
-            told[row] = [why]
+            told[row] = [why] if decision.labels[row] < 0 else [why, *told[row]]
         return told
 
     def frame(
@@ -241,39 +203,7 @@ def stacked(blocks: Mapping[str, np.ndarray], order: Sequence[Block]) -> np.ndar
     return np.concatenate(named, axis=1) if named else np.empty((n, 0), np.float32)
 
 
-def _complete(bucket: "Bucket") -> "dict[str, pl.DataFrame]":
-    """A bucket where what nobody did is an empty table: a user without events is known to have none."""
-    import polars as pl
-
-    out = dict(bucket)
-    for table in (tables.EVENTS, tables.TEXTS, tables.EDGES):
-        if table.name not in out:
-            out[table.name] = pl.DataFrame(schema=table.polars_schema())
-    return out
-
-
-def _union(parts: "Sequence[pl.Series]") -> "pl.Series":
-    import polars as pl
-
-    if not parts:
-        return pl.Series(tables.USER_ID, [], dtype=pl.String)
-    if all(part.equals(parts[0], check_names=False) for part in parts[1:]):
-        return parts[0]
-    return pl.concat([part.alias(tables.USER_ID) for part in parts]).unique().sort()
-
-
-def _aligned(block: Block, rows: Rows | None, users: "pl.Series") -> np.ndarray:
-    import polars as pl
-
-    out = np.full((len(users), block.width), np.nan, np.float32)
-    if rows is None or not len(users):
-        return out
-    if rows.values.shape[1] != block.width:
-        raise DataError(f"features.{block.name}: {rows.values.shape[1]} columns where {block.width} were fitted")
-    if rows.users.equals(users, check_names=False):
-        return np.asarray(rows.values, np.float32)
-    at = pl.DataFrame({"u": users, "i": np.arange(len(users))}).join(
-        pl.DataFrame({"u": rows.users}), on="u", how="right", maintain_order="right"
-    )
-    out[at["i"].to_numpy()] = rows.values
-    return out
+__all__ = [
+    "ASSIGNED", "UNASSIGNED", "Assigns", "Block", "Decision", "Represents", "Rows", "Segmenter", "reason_columns",
+    "stacked",
+]  # fmt: skip

@@ -12,6 +12,7 @@ from schemas.config import CalibrationConfig, RepresentConfig, Section, TextsCon
 from schemas.errors import DataError, UsageError
 from schemas.tables import USER_ID, Bucket
 from tasks.segments import _reasons, bundle, calibration
+from tasks.segments import ladder as ladders
 from tasks.segments.bundle import Bundle, Encoder, Family
 from tasks.segments.segmenter import Assigns, Block, Represents, Rows, Segmenter
 from tasks.serving.blocks import feature_block
@@ -40,7 +41,7 @@ def segmenter(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "a
     """
     manifest = bundle_.manifest
     k = len(manifest.segments)
-    reasons = bundle_.states.get(bundle.REASONS)
+    reasons, ladder = bundle_.states.get(bundle.REASONS), bundle_.states.get(bundle.LADDER)
     return Segmenter(
         ids=manifest.ids,
         names=tuple(segment.name for segment in manifest.segments),
@@ -51,6 +52,7 @@ def segmenter(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "a
         calibration=calibration.from_state(bundle_.states[bundle.CALIBRATION], k, manifest.dimension),
         config=_config(CalibrationConfig, manifest.calibration, "calibration"),
         reasons=_reasons.from_state(reasons, k) if reasons is not None else None,
+        ladder=ladders.from_state(ladder, k) if ladder is not None else None,
     )
 
 

@@ -13,7 +13,7 @@ from schemas.errors import DataError, UsageError
 from tasks.segments import _reasons, bundle, calibration
 from tasks.segments.bundle import Bundle, Encoder, Family, Manifest, Plugin, Segment
 from tasks.segments.segmenter import reason_columns, stacked
-from tasks.serving import compose
+from tasks.serving import compose, thin
 from tasks.serving.plugins import plugin
 
 AS_OF = datetime(2026, 1, 31, tzinfo=UTC)
@@ -177,3 +177,34 @@ def test_a_family_that_answers_in_another_order_is_refused(fitted):
     block = compose.family_block(turned, made.states[bundle.family_state(family.family)])
     with pytest.raises(DataError, match="another order"):
         block.build(bucket, AS_OF)
+
+
+def test_thin_users_get_the_rung_that_was_measured_best(fitted, tmp_path):
+    made, bucket, _ = fitted
+    grown = thin.with_ladder(made, bucket, AS_OF, 0, device="cpu")
+    bundle.save(grown, tmp_path / "b")
+    ours = compose.segmenter(bundle.load(tmp_path / "b"), device="cpu")
+    table = dict(zip(ours.ladder.rungs, ours.ladder.accuracy, strict=True))
+    assert list(table) == ["full", "texts", "prior"]
+    assert table["full"][-1] > table["full"][1]
+    assert table["texts"][0] > table["prior"][0]  # what was written tells the kind of three users in four
+    plain = compose.segmenter(made, device="cpu").assign(bucket, AS_OF, "1")
+    rich = [user for user, n in bucket["events"].group_by("user_id").len().rows() if n > 10]
+    known = pl.col("user_id").is_in(rich)
+    assert ours.assign(bucket, AS_OF, "1").filter(known).equals(plain.filter(known))
+    silent = ours.assign({"texts": bucket["texts"]}, AS_OF, "1")
+    assert all(reasons[0].startswith("0 events: ") for reasons in silent["reasons"])
+    assert silent["confidence"].n_unique() == 1
+    truth = silent.select("user_id", "segment_id").join(plain.select("user_id", full="segment_id"), on="user_id")
+    assert (truth["segment_id"] == truth["full"]).mean() > 0.8
+
+
+def test_cutting_keeps_the_first_events_by_time_then_row():
+    bucket = raw(4)
+    left = thin.cut(bucket, 2)["events"]
+    assert left.group_by("user_id").len()["len"].to_list() == [2] * 4
+    for user in left["user_id"].unique():
+        first = bucket["events"].filter(pl.col("user_id") == user).sort("timestamp", "sequence")[:2]
+        assert left.filter(pl.col("user_id") == user).equals(first)
+    assert thin.cut(bucket, 0)["events"].height == 0
+    assert thin.cut(bucket, 0)["texts"].height == bucket["texts"]["user_id"].n_unique()

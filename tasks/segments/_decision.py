@@ -1,0 +1,64 @@
+"""Where vectors belong, and what the ladder makes of it for users with few events."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from schemas.config import CalibrationConfig
+from tasks.segments.ladder import PRIOR, Ladder
+
+
+class Decision(NamedTuple):
+    """Where n vectors belong.
+
+    Attributes:
+        labels: (n,) int64 label, −1 where unassigned.
+        nearest: (n,) int64 the best label even where it is too far, −1 where there is none.
+        second: (n,) int64 next best, −1 where there is none.
+        distance: (n,) float64 to `nearest`; NaN where unknown.
+        confidence: (n,) float64 in [0, 1]; 0 where unassigned.
+        why: Row -> why no segment fits, or by which rung of the ladder a user got it.
+    """
+
+    labels: np.ndarray
+    nearest: np.ndarray
+    second: np.ndarray
+    distance: np.ndarray
+    confidence: np.ndarray
+    why: dict[int, str]
+
+
+def climb(
+    ladder: Ladder, decision: Decision, blocks: Mapping[str, np.ndarray], counts: np.ndarray, config: CalibrationConfig
+) -> Decision:
+    """The decision with users of few events on the rung that was right most often at that many events.
+
+    On a lower rung the distance is unknown and the confidence is the rung's measured accuracy; on the fullest rung a
+    thin user's confidence is never above the accuracy that was measured for such users.
+
+    Args:
+        ladder: Measured rungs.
+        decision: What the vectors say.
+        blocks: The users' blocks.
+        counts: (n,) events of each user.
+        config: `min_confidence`, which a lower rung must reach too.
+    """
+    rung, accuracy = ladder.choose(counts, blocks)
+    labels, nearest, second = (np.array(part) for part in (decision.labels, decision.nearest, decision.second))
+    distance, confidence, why = decision.distance.copy(), np.minimum(decision.confidence, accuracy), dict(decision.why)
+    for number in np.unique(rung[rung > 0]).tolist():
+        rows = np.flatnonzero(rung == number)
+        nearest[rows], second[rows] = ladder.labels(
+            number, {name: part[rows] for name, part in blocks.items()}, len(rows)
+        )
+        sure = accuracy[rows] >= config.min_confidence
+        labels[rows], distance[rows] = np.where(sure, nearest[rows], -1), np.nan
+        confidence[rows] = np.where(sure, accuracy[rows], 0.0)
+        why |= {int(row): _words(ladder.rungs[number], int(counts[row]), float(accuracy[row])) for row in rows}
+    return Decision(labels, nearest, second, distance, confidence, why)
+
+
+def _words(rung: str, events: int, accuracy: float) -> str:
+    source = "the commonest segment" if rung == PRIOR else f"from {rung}"
+    return f"{events} event{'' if events == 1 else 's'}: {source}, right for {accuracy:.0%} of such users"

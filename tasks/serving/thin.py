@@ -1,0 +1,104 @@
+"""Measures the ladder for thin users: known users are cut down to a few events, and every rung is asked again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.tables import EVENTS, SEQUENCE, TEXTS, TIMESTAMP, USER_ID, Bucket
+from tasks.segments import bundle
+from tasks.segments import ladder as ladders
+from tasks.segments.bundle import Bundle
+from tasks.segments.ladder import FULL, PRIOR, Ladder
+from tasks.segments.segmenter import Segmenter
+from tasks.serving import compose
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ATTRIBUTES, TEXT_RUNG, BOTH = "attributes", "texts", "attributes+texts"
+Blocks = Mapping[str, np.ndarray]
+
+
+def with_ladder(
+    bundle_: Bundle, bucket: Bucket, as_of: datetime, seed: int, *, lookup: compose.Lookup | None = None,
+    device: str = "auto",
+) -> Bundle:  # fmt: skip
+    """The bundle with a ladder that was measured on the users of one bucket (a few thousand are plenty).
+
+    Args:
+        bundle_: Without a ladder, or with one that is replaced.
+        bucket: Whole histories of a sample of users.
+        as_of: Nothing later is looked at.
+        seed: Seed of the folds.
+        lookup: Vectors of texts; none: the bundle's encoder.
+        device: Device of that encoder.
+    """
+    plain = replace(compose.segmenter(bundle_, lookup=lookup, device=device), ladder=None)
+    measured = measure(plain, bucket, as_of, seed)
+    return Bundle(bundle_.manifest, {**bundle_.states, bundle.LADDER: measured.to_state()})
+
+
+def measure(segmenter: Segmenter, bucket: Bucket, as_of: datetime, seed: int) -> Ladder:
+    """The ladder of a segmenter; classifiers are measured on users that they were not fitted on."""
+    users, whole = segmenter.features(bucket, as_of)
+    truth = _labels(segmenter, whole, len(users))
+    k, config = len(segmenter.ids), segmenter.config
+    views = {left: _expanded(segmenter, cut(bucket, left), users, as_of) for left in config.ladder_events}
+    rungs: dict[str, Callable[[int], np.ndarray]] = {FULL: partial(_fullest, segmenter, views)}
+    everyone, reads = [view for view, _ in views.values()], _reads(segmenter)
+    for name, blocks in reads.items():
+        named = ladders.held_out(everyone, blocks, truth, k, config.folds, np.random.default_rng(seed))
+        rungs[name] = dict(zip(views, named, strict=True)).__getitem__
+    prior = np.bincount(truth[truth >= 0], minlength=k) / max(1, int((truth >= 0).sum()))
+    rungs[PRIOR] = lambda left: np.full(len(users), int(prior.argmax()))
+    accuracy = ladders.measure_ladder(truth, rungs, config.ladder_events)
+    fitted = {name: ladders.from_views(everyone, blocks, truth, k) for name, blocks in reads.items()}
+    return Ladder(config.ladder_events, tuple(rungs), accuracy, prior, fitted, int((truth >= 0).sum()))
+
+
+def cut(bucket: Bucket, events: int) -> "dict[str, pl.DataFrame]":
+    """Each user with only the first `events` events, and as many first texts, but one at least."""
+    import polars as pl
+
+    out = dict(bucket)
+    for name, keys, kept in ((EVENTS.name, [TIMESTAMP, SEQUENCE], events), (TEXTS.name, [TIMESTAMP], max(1, events))):
+        if name in out:
+            ordered = out[name].sort([USER_ID, *keys], maintain_order=True)
+            out[name] = ordered.filter(pl.int_range(pl.len()).over(USER_ID) < kept)
+    return out
+
+
+def _reads(segmenter: Segmenter) -> dict[str, tuple[str, ...]]:
+    """Which blocks each rung between the fullest and the prior reads: those that need no events."""
+    still = tuple(b.name for b in segmenter.blocks if b.name != bundle.TEXT_BLOCK and EVENTS.name not in b.requires)
+    texts = tuple(b.name for b in segmenter.blocks if b.name == bundle.TEXT_BLOCK)
+    if not texts:
+        return {ATTRIBUTES: still} if still else {}
+    return {BOTH: still + texts, ATTRIBUTES: still} if still else {TEXT_RUNG: texts}
+
+
+def _fullest(segmenter: Segmenter, views: Mapping[int, tuple[Blocks, np.ndarray]], left: int) -> np.ndarray:
+    """What the vectors say of users cut down to `left` events; −1 for users of whom nothing is left."""
+    blocks, there = views[left]
+    return np.where(there, _labels(segmenter, blocks, len(there)), -1)
+
+
+def _labels(segmenter: Segmenter, blocks: Blocks, n: int) -> np.ndarray:
+    return segmenter.assign_vectors(segmenter.represent(blocks, n)).labels
+
+
+def _expanded(
+    segmenter: Segmenter, bucket: Bucket, users: "pl.Series", as_of: datetime
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Blocks of all `users`, NaN for those of whom the cut left nothing, and who is still there."""
+    left, blocks = segmenter.features(bucket, as_of)
+    there = users.is_in(left.implode()).to_numpy()
+    out = {}
+    for name, values in blocks.items():
+        out[name] = np.full((len(users), values.shape[1]), np.nan, np.float32)
+        out[name][there] = values
+    return out, there
