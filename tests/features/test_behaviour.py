@@ -171,6 +171,23 @@ def test_a_steady_user_is_regular_and_keeps_the_hour() -> None:
     assert row["sessions"] == 10
 
 
+def test_the_exact_middle_is_the_earlier_half() -> None:
+    times = [AS_OF - timedelta(days=k) for k in (2, 1, 0)]
+    assert features(hand_made(times))["trend"].item() == pytest.approx((1 - 2) / 3)
+
+
+def test_neighbours_of_one_day_each_have_their_day() -> None:
+    frame = features(hand_made([AS_OF] * 4, user_id=["a", "b", "b", "c"]))
+    assert frame["active_days"].to_list() == [1, 1, 1]
+
+
+def test_fractions_of_ratings_count_for_the_items_mean() -> None:
+    users, values = ["a", "b", "c"], [0.1, 0.2, 4.75]
+    frame = features(hand_made([AS_OF] * 3, user_id=users, event=["rating"] * 3, value=values))
+    mean = sum(values) / 3
+    assert frame["rating_strictness"].to_list() == pytest.approx([mean - value for value in values], abs=1e-6)
+
+
 def test_users_without_events_have_counts_of_zero_and_no_guesses() -> None:
     bucket = random_bucket(np.random.default_rng(5))
     state = behaviour.finish(behaviour.partial(bucket, CONFIG, AS_OF), np.random.default_rng(0))
