@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.clusterers._blocks import Blocks
 from tasks.clusterers._distances import Space, from_squares
-from tasks.clusterers._neighbours import FAR, Cells, embed, join, roots
+from tasks.clusterers._neighbours import FAR, Cells, count, embed, join, link, lowest, roots
 
 
 def k_distances(blocks: Blocks, k: int, size: int, space: Space, rng: np.random.Generator) -> np.ndarray:
@@ -52,7 +52,7 @@ def core_rows(blocks: Blocks, radius: float, min_samples: int, space: Space) -> 
 
 
 def _count(queries: np.ndarray, refs: np.ndarray, radius: float, enough: int, space: Space) -> np.ndarray:
-    return Cells(refs, space).count(queries, radius, enough)
+    return count(Cells(refs, space), queries, radius, enough)
 
 
 def components(blocks: Blocks, is_core: np.ndarray, radius: float, space: Space) -> np.ndarray:
@@ -79,7 +79,7 @@ def _link(
     ids = np.flatnonzero(core)
     if not len(ids):
         return np.empty((0, 2), np.int64)
-    return np.column_stack([ids, ids[Cells(rows[ids], space).link(radius)]])
+    return np.column_stack([ids, ids[link(Cells(rows[ids], space), radius)]])
 
 
 def lowest_rank(blocks: Blocks, is_core: np.ndarray, rank: np.ndarray, radius: float, space: Space) -> np.ndarray:
@@ -109,4 +109,4 @@ def _lowest(
     queries = one[~core_one]
     if not core_other.any() or not len(queries):
         return np.full(len(queries), FAR)
-    return Cells(other[core_other], space).lowest(queries, radius, rank[core_other])
+    return lowest(Cells(other[core_other], space), queries, radius, rank[core_other])

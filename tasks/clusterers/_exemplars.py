@@ -8,8 +8,8 @@ import numpy as np
 
 from schemas.evaluation import Assignment
 from tasks.clusterers._common import check_rows
-from tasks.clusterers._distances import Space, from_squares, paired_squares
-from tasks.clusterers._neighbours import Cells, embed
+from tasks.clusterers._distances import Space, from_squares
+from tasks.clusterers._neighbours import CELL, Cells
 
 
 @dataclass
@@ -44,12 +44,10 @@ class Exemplars:
         float64 differences, ties to the lower segment.
         """
         X = check_rows(X)
-        n = len(X)
-        labels, second = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
-        squares = np.full(n, np.inf)
-        if len(self.rows):
-            for rows, rough, _, gaps in self.cells.visits(X, np.inf):
-                labels[rows], squares[rows], second[rows] = self._nearest(X[rows], rough, gaps)
+        if not len(self.rows):
+            nothing = np.full(len(X), -1, np.int32)
+            return Assignment(nothing, np.full(len(X), np.inf), nothing.copy())
+        labels, squares, second = two_best(self._squares(X))
         distance = from_squares(squares, self.space)
         noise = distance > self.reach
         second[noise] = labels[noise]
@@ -60,49 +58,51 @@ class Exemplars:
         """The exemplars, their segments and the reach."""
         return {"rows": self.rows, "groups": self.groups, "reach": np.array([self.reach])}
 
-    def _nearest(self, X: np.ndarray, rough: np.ndarray, gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _squares(self, X: np.ndarray) -> np.ndarray:
+        """Exact least squares (n, k) to each segment where it may be the nearest or second, else inf."""
         cells = self.cells
         owner = self.groups[cells.order[cells.bounds[:-1]]]
-        best = np.full((len(X), int(self.groups.max()) + 1), np.inf)  # exact squares, per segment
-        for cell in np.argsort(gaps.mean(axis=0), kind="stable"):
-            bound = np.partition(best, 1, axis=1)[:, 1] if best.shape[1] > 1 else best[:, 0]
-            lower = np.maximum(gaps[:, cell] - 2 * cells.slack, 0)
-            open_ = np.flatnonzero(lower * lower <= bound)
-            if len(open_):
-                found = self._in_cell(X[open_], rough[open_], int(cell), bound[open_])
-                best[open_, owner[cell]] = np.minimum(best[open_, owner[cell]], found)
-        return _two_best(best)
-
-    def _in_cell(self, X: np.ndarray, rough: np.ndarray, cell: int, bound: np.ndarray) -> np.ndarray:
-        """Exact least squares (q,) to a cell's exemplars where they are at most `bound`, else inf."""
-        cells = self.cells
-        refs = cells.members(cell)
-        origin = cells.centres[cell].astype(np.float32)
-        A, B = rough - origin, cells.rough[refs] - origin
-        a, b = np.einsum("ij,ij->i", A, A), np.einsum("ij,ij->i", B, B)
-        squares = A @ (-2 * B.T)
-        squares += b
-        least = squares.min(axis=1)
-        relative, blur = cells.rounding(A.shape[1], 4.0)
-        error = relative * (a.astype(np.float64) + b.max()) + blur
-        hope = least + a - error <= bound
-        i, j = np.nonzero(squares <= np.where(hope, least + 2.1 * error, -np.inf).astype(np.float32)[:, None])
-        found = np.full(len(X), np.inf)
-        for start in range(0, len(i), 1 << 15):
-            part = slice(start, start + (1 << 15))
-            pairs = paired_squares(embed(X[i[part]], self.space), embed(cells.X[refs[j[part]]], self.space))
-            np.minimum.at(found, i[part], pairs)
-        return found
+        best = np.full((len(X), int(self.groups.max()) + 1), np.inf)
+        bound = np.full(len(X), np.inf)  # the second best so far: a cell farther than this can't matter
+        for rows, rough, cell, gaps in cells.meetings(X, np.inf):
+            segment = owner[cell]
+            lower = np.maximum(gaps - cells.slack, 0)
+            open_ = np.flatnonzero(lower * lower <= np.maximum(bound[rows], 0))
+            for start in range(0, len(open_), CELL):
+                some = open_[start : start + CELL]
+                here = rows[some]
+                found = _least(cells, X[here], rough[some], cell, bound[here])
+                best[here, segment] = np.minimum(best[here, segment], found)
+                bound[here] = best[here, 0] if best.shape[1] == 1 else np.partition(best[here], 1, axis=1)[:, 1]
+        return best
 
 
-def _two_best(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _least(cells: Cells, X: np.ndarray, rough: np.ndarray, cell: int, bound: np.ndarray) -> np.ndarray:
+    """Exact least squares (q,) of query rows to a cell's rows where they are at most `bound`, else inf."""
+    import torch
+
+    lower, own = cells.lower(rough, cell)
+    least = lower.amin(dim=1)
+    floor = least.cpu().numpy() + own * (1 - cells.relative) - cells.blur(4.0)
+    error = cells.relative * (own + float(cells.sizes[cells.part(cell)].max())) + cells.blur(4.0)
+    hope = np.flatnonzero(floor <= bound)
+    cut = (least.cpu().numpy()[hope] + 2.1 * error[hope]).astype(np.float32)
+    near = lower[torch.from_numpy(hope)] <= torch.from_numpy(cut)[:, None].to(lower.device)
+    i, j = (side.cpu().numpy() for side in torch.nonzero(near, as_tuple=True))
+    found = np.full(len(X), np.inf)
+    np.minimum.at(found, hope[i], cells.exact(X, hope[i], cell, j))
+    return found
+
+
+def two_best(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The column (n,) of the least value of each row, the value, and the column of the next; ties to the lower."""
     everyone = np.arange(len(squares))
-    labels = squares.argmin(axis=1)
+    labels = squares.argmin(axis=1).astype(np.int32)
     least = squares[everyone, labels]
     if squares.shape[1] == 1:
-        return labels, least, np.full(len(squares), -1)
+        return labels, least, np.full(len(squares), -1, np.int32)
     squares[everyone, labels] = np.inf
-    return labels, least, squares.argmin(axis=1)
+    return labels, least, squares.argmin(axis=1).astype(np.int32)
 
 
 def from_arrays(arrays: dict[str, np.ndarray], space: Space) -> Exemplars:

@@ -7,12 +7,17 @@ connected are not compared, so dense data costs far less than all pairs and no n
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tasks.clusterers._distances import Space, paired_squares, points
 
-CELL = 1024  # rows of a cell at most: a float32 block of two cells is 4 MiB
+if TYPE_CHECKING:
+    import torch
+
+CELL = 1024  # rows of a cell at most: the float32 products of two cells are 4 MiB
+EPS = float(np.finfo(np.float32).eps)
 FAR = np.iinfo(np.int64).max
 
 
@@ -26,22 +31,34 @@ def _pieces(n: int, step: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, n, step))
 
 
+class Meeting(NamedTuple):
+    """Query rows (q,) that a cell could be near to, their rough points (q, d), and their least distance to the cell."""
+
+    rows: np.ndarray
+    rough: np.ndarray
+    cell: int
+    gaps: np.ndarray
+
+
 class Cells:
     """Reference rows in compact cells.
 
     Attributes:
         order: row numbers cell by cell.
         bounds: (m + 1,) where each cell starts in `order`.
-        centres: (m, d) float64 pivots.
+        centres: (m, d) float64 pivots, the origins of the products: small norms make small rounding.
         radii: (m,) the farthest row of each cell from its pivot.
+        slack: bound on the error of distances to pivots.
     """
 
-    def __init__(self, X: np.ndarray, space: Space, groups: np.ndarray | None = None) -> None:
+    def __init__(self, X: np.ndarray, space: Space, groups: np.ndarray | None = None, device: str = "cpu") -> None:
         """Gather X (n, d) float32 into cells; with groups (n,) each cell holds rows of one group alone."""
+        import torch
+
         self.X, self.space = X, space
-        self.rough = self.roughly(X)
-        pivots = self.rough[:: max(1, min(CELL // 2, len(X) // 8))].astype(np.float64)
-        owner, distance = self._own(pivots)
+        rough = self.roughly(X)
+        pivots = rough[:: max(1, min(CELL // 2, len(X) // 8))].astype(np.float64)
+        owner, distance = self._own(rough, pivots)
         keys = owner if groups is None else owner + len(pivots) * groups.astype(np.int64)
         self.order = np.lexsort((distance, keys))
         starts = np.flatnonzero(np.diff(keys[self.order], prepend=-1))
@@ -51,148 +68,188 @@ class Cells:
         self.centres = pivots[owner[self.order[cuts]]]
         self.radii = np.maximum.reduceat(distance[self.order], cuts)
         self.slack = 1e-6 * (1 + float(np.sqrt(np.square(self.centres).sum(axis=1).max()) + self.radii.max()))
+        self.relative = 4.0 * (rough.shape[1] + 8) * EPS
+        self.sizes = np.empty(len(X), np.float32)
+        self.factors = torch.from_numpy(self._factors(rough)).to(device)
 
     def roughly(self, X: np.ndarray) -> np.ndarray:
         """Points of X in float32, for products."""
-        rough = [embed(X[part], self.space).astype(np.float32) for part in _pieces(len(X), 65536)]
+        rough = [embed(X[part], self.space).astype(np.float32) for part in _pieces(len(X), 8192)]
         return np.concatenate(rough) if rough else np.empty((0, X.shape[1]), np.float32)
 
-    def _own(self, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        owner, distance = np.empty(len(self.X), np.int64), np.empty(len(self.X))
-        for part in _pieces(len(self.X), 4096):
-            rows = self.rough[part]
-            owner[part] = self.to_centres(rows, pivots).argmin(axis=1)
-            distance[part] = np.sqrt(paired_squares(rows, pivots[owner[part]]))
+    def _own(self, rough: np.ndarray, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        owner, distance = np.empty(len(rough), np.int64), np.empty(len(rough))
+        for part in _pieces(len(rough), 4096):
+            owner[part] = to_centres(rough[part], pivots).argmin(axis=1)
+            distance[part] = np.sqrt(paired_squares(rough[part], pivots[owner[part]]))
         return owner, distance
 
-    @staticmethod
-    def to_centres(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-        """Distances (q, m) to the pivots; the error is within `slack`."""
-        rows = rows.astype(np.float64)
-        squares = rows @ (-2 * centres.T)
-        squares += np.square(rows).sum(axis=1)[:, None]
-        squares += np.square(centres).sum(axis=1)
-        return np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+    def _factors(self, rough: np.ndarray) -> np.ndarray:
+        """Right factors (n, d + 1) cell by cell: −2 x, and |x|² less its rounding error, x seen from the pivot."""
+        factors = np.empty((len(rough), rough.shape[1] + 1), np.float32)
+        for cell in range(len(self.radii)):
+            part = self.part(cell)
+            centred = rough[self.order[part]] - self.centres[cell].astype(np.float32)
+            self.sizes[part] = np.einsum("ij,ij->i", centred, centred)
+            factors[part, :-1] = -2 * centred
+            factors[part, -1] = self.sizes[part] * (1 - self.relative)
+        return factors
+
+    def part(self, cell: int) -> slice:
+        """Where a cell's rows stand in `order`."""
+        return slice(int(self.bounds[cell]), int(self.bounds[cell + 1]))
 
     def members(self, cell: int) -> np.ndarray:
         """Row numbers of a cell."""
-        return self.order[self.bounds[cell] : self.bounds[cell + 1]]
+        return self.order[self.part(cell)]
 
-    def close(self, Q: np.ndarray, rough: np.ndarray, refs: np.ndarray, cell: int, radius: float) -> np.ndarray:
-        """Which query rows (q, d) lie within sqrt(`radius`) of which reference rows `refs` of a cell: (q, r) bool.
+    def blur(self, square: float) -> float:
+        """Absolute error of a squared distance near `square` when unit vectors (cosine) are rounded to float32."""
+        return 4 * EPS * (square**0.5 + EPS) if self.space == "cosine" else 0.0
+
+    def lower(self, rough: np.ndarray, cell: int) -> "tuple[torch.Tensor, np.ndarray]":
+        """Lower bounds (q, r) of the squared distances to a cell's rows, less the |a|² (1 − error) of each query row.
+
+        Returns:
+            the bounds on the device, and |a|² (q,) float64 seen from the cell's pivot.
+        """
+        import torch
+
+        left = np.ones((len(rough), rough.shape[1] + 1), np.float32)
+        np.subtract(rough, self.centres[cell].astype(np.float32), out=left[:, :-1])
+        own = np.einsum("ij,ij->i", left[:, :-1], left[:, :-1]).astype(np.float64)
+        factors = self.factors[self.part(cell)]
+        return torch.from_numpy(left).to(factors.device) @ factors.T, own
+
+    def close(self, Q: np.ndarray, rough: np.ndarray, cell: int, radius: float) -> np.ndarray:
+        """Which query rows (q, d) lie within sqrt(`radius`) of which rows of a cell: (q, r) bool, exact.
 
         Args:
             Q: query rows as they were given.
             rough: the same rows through `roughly`.
-            refs: row numbers within the cell.
-            cell: the cell, whose pivot is the origin of the product (small norms, small rounding).
+            cell: the cell.
             radius: the squared radius, included.
         """
-        origin = self.centres[cell].astype(np.float32)
-        A, B = rough - origin, self.rough[refs] - origin
-        a, b = np.einsum("ij,ij->i", A, A), np.einsum("ij,ij->i", B, B)
-        error, blur = self.rounding(A.shape[1], radius)
-        lower = A @ (-2 * B.T)
-        lower += b * np.float32(1 - error)
-        cut = radius + blur - a.astype(np.float64) * (1 - error)
-        inside = lower <= np.nextafter(cut.astype(np.float32), np.float32(np.inf))[:, None]
-        sure = cut - 2 * blur - 2.1 * error * (a + float(b.max(initial=0)) + radius)
-        doubt = inside & (lower > sure.astype(np.float32)[:, None])
-        i, j = np.nonzero(doubt)
-        for part in _pieces(len(i), 1 << 15):
-            pairs = paired_squares(embed(Q[i[part]], self.space), embed(self.X[refs[j[part]]], self.space))
-            inside[i[part], j[part]] = pairs <= radius
+        import torch
+
+        lower, own = self.lower(rough, cell)
+        blur = self.blur(radius)
+        cut = radius + blur - own * (1 - self.relative)
+        cut = np.nextafter(cut.astype(np.float32), np.float32(np.inf))
+        sure = cut - 2 * blur - 2.1 * self.relative * (own + float(self.sizes[self.part(cell)].max()) + radius)
+        near = lower <= torch.from_numpy(cut)[:, None].to(lower.device)
+        doubt = near & (lower > torch.from_numpy(sure.astype(np.float32))[:, None].to(lower.device))
+        i, j = (side.cpu().numpy() for side in torch.nonzero(doubt, as_tuple=True))
+        inside = near.cpu().numpy()
+        inside[i, j] = self.exact(Q, i, cell, j) <= radius
         return inside
 
-    def rounding(self, d: int, square: float) -> tuple[float, float]:
-        """Bounds on the error of a float32 squared distance near `square`: relative to the norms, and absolute.
+    def exact(self, Q: np.ndarray, i: np.ndarray, cell: int, j: np.ndarray) -> np.ndarray:
+        """Exact squared distances (p,) of query rows i (p,) to the rows j (p,) of a cell."""
+        refs, squares = self.members(cell)[j], np.empty(len(i))
+        for part in _pieces(len(i), 1 << 14):
+            squares[part] = paired_squares(embed(Q[i[part]], self.space), embed(self.X[refs[part]], self.space))
+        return squares
 
-        The absolute one is of unit vectors rounded to float32 (cosine); given rows are float32 already.
+    def meetings(self, Q: np.ndarray, radius: float) -> Iterator[Meeting]:
+        """Query rows and the cells that may hold rows within sqrt(`radius`): each row's nearest cell first.
+
+        The caller leaves out rows that are done, so that what is left of many rows meets a cell in one product.
         """
-        eps = float(np.finfo(np.float32).eps)
-        return 4.0 * (d + 8) * eps, 4 * eps * (square**0.5 + eps) if self.space == "cosine" else 0.0
+        reach = np.sqrt(radius) + self.slack
+        for slab in _pieces(len(Q), max(CELL, (1 << 22) // len(self.radii))):
+            rough = self.roughly(Q[slab])
+            gaps = np.concatenate([to_centres(rough[p], self.centres) for p in _pieces(len(rough), 1024)])
+            home = gaps.argmin(axis=1)
+            gaps -= self.radii
+            for at_home in (True, False):
+                for cell in range(len(self.radii)):
+                    rows = np.flatnonzero((gaps[:, cell] <= reach) & ((home == cell) == at_home))
+                    if len(rows):
+                        yield Meeting(slab.start + rows, rough[rows], cell, gaps[rows, cell])
 
-    def visits(self, Q: np.ndarray, radius: float) -> Iterator[tuple[np.ndarray, np.ndarray, list[int], np.ndarray]]:
-        """Query rows in groups of one nearest cell, each with the cells in reach, nearest first.
 
-        Yields:
-            rows (q,) of Q, their rough points (q, d), cells, gaps (q, m): least distance of a row to a cell's rows.
-        """
-        rough = self.roughly(Q)
-        home = np.concatenate([self.to_centres(rough[p], self.centres).argmin(axis=1) for p in _pieces(len(Q), 4096)])
-        groups = np.argsort(home, kind="stable")
-        cuts = np.flatnonzero(np.diff(home[groups], prepend=-1))
-        for whole in np.split(groups, cuts[1:]):
-            for part in _pieces(len(whole), CELL):
-                rows = whole[part]
-                away = self.to_centres(rough[rows], self.centres)
-                gaps = away - self.radii
-                reach = np.flatnonzero(gaps.min(axis=0) <= np.sqrt(radius) + self.slack)
-                nearest = reach[np.argsort(away.mean(axis=0)[reach], kind="stable")]
-                yield rows, rough[rows], nearest.tolist(), gaps
+def to_centres(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Distances (q, m) float64 of rows to pivots by expansion; the error is within the `slack` of cells."""
+    rows = rows.astype(np.float64)
+    squares = rows @ (-2 * centres.T)
+    squares += np.square(rows).sum(axis=1)[:, None]
+    squares += np.square(centres).sum(axis=1)
+    return np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
 
-    def count(self, Q: np.ndarray, radius: float, enough: int) -> np.ndarray:
-        """Reference rows within sqrt(`radius`) of each query row (q,), exact below `enough`, else at least `enough`."""
-        counts = np.zeros(len(Q), np.int64)
-        for rows, rough, cells, gaps in self.visits(Q, radius):
-            for cell in cells:
-                open_ = (counts[rows] < enough) & (gaps[:, cell] <= np.sqrt(radius) + self.slack)
-                if open_.any():
-                    inside = self.close(Q[rows[open_]], rough[open_], self.members(cell), cell, radius)
-                    counts[rows[open_]] += np.count_nonzero(inside, axis=1)
-        return counts
 
-    def lowest(self, Q: np.ndarray, radius: float, rank: np.ndarray) -> np.ndarray:
-        """The lowest rank of the reference rows within sqrt(`radius`) of each query row (q,); FAR where there are none.
+def count(cells: Cells, Q: np.ndarray, radius: float, enough: int) -> np.ndarray:
+    """Reference rows within sqrt(`radius`) of each query row (q,): exact below `enough`, else at least `enough`."""
+    counts = np.zeros(len(Q), np.int64)
+    for rows, rough, cell, _ in cells.meetings(Q, radius):
+        open_ = np.flatnonzero(counts[rows] < enough)
+        for part in _pieces(len(open_), CELL):
+            some = open_[part]
+            inside = cells.close(Q[rows[some]], rough[some], cell, radius)
+            counts[rows[some]] += np.count_nonzero(inside, axis=1)
+    return counts
 
-        Args:
-            Q: query rows.
-            radius: the squared radius.
-            rank: (n,) int64 rank of each reference row.
-        """
-        best = np.full(len(Q), FAR)
-        floors = [rank[self.members(cell)].min() for cell in range(len(self.radii))]
-        for rows, rough, cells, gaps in self.visits(Q, radius):
-            for cell in cells:
-                open_ = (best[rows] > floors[cell]) & (gaps[:, cell] <= np.sqrt(radius) + self.slack)
-                if open_.any():
-                    members = self.members(cell)
-                    inside = self.close(Q[rows[open_]], rough[open_], members, cell, radius)
-                    found = np.where(inside, rank[members], FAR).min(axis=1)
-                    best[rows[open_]] = np.minimum(best[rows[open_]], found)
-        return best
 
-    def link(self, radius: float) -> np.ndarray:
-        """Connected components (n,) of the reference rows under "within sqrt(`radius`)": the lowest row of each."""
-        parent = np.arange(len(self.X))
-        for cell in range(len(self.radii)):
-            self._link_within(parent, cell, radius)
-        away = self.to_centres(self.centres, self.centres)
-        i, j = np.nonzero(np.triu(away - self.radii - self.radii[:, None] <= np.sqrt(radius) + 2 * self.slack, 1))
-        for pair in np.argsort(away[i, j], kind="stable"):
-            self._link_between(parent, int(i[pair]), int(j[pair]), radius)
-        return roots(parent, np.arange(len(self.X)))
+def lowest(cells: Cells, Q: np.ndarray, radius: float, rank: np.ndarray) -> np.ndarray:
+    """The lowest rank of the reference rows within sqrt(`radius`) of each query row (q,); FAR where there are none.
 
-    def _link_within(self, parent: np.ndarray, cell: int, radius: float) -> None:
-        import scipy.sparse as sp
-        from scipy.sparse.csgraph import connected_components
+    Args:
+        cells: reference rows.
+        Q: query rows.
+        radius: the squared radius.
+        rank: (n,) int64 rank of each reference row.
+    """
+    best = np.full(len(Q), FAR)
+    floors = [rank[cells.members(cell)].min() for cell in range(len(cells.radii))]
+    for rows, rough, cell, _ in cells.meetings(Q, radius):
+        open_ = np.flatnonzero(best[rows] > floors[cell])
+        for part in _pieces(len(open_), CELL):
+            some = open_[part]
+            inside = cells.close(Q[rows[some]], rough[some], cell, radius)
+            found = np.where(inside, rank[cells.members(cell)], FAR).min(axis=1)
+            best[rows[some]] = np.minimum(best[rows[some]], found)
+    return best
 
-        rows = np.sort(self.members(cell))
-        inside = self.close(self.X[rows], self.rough[rows], rows, cell, radius)
-        _, part = connected_components(sp.csr_matrix(inside), directed=False)
-        _, first = np.unique(part, return_index=True)
-        parent[rows] = rows[first[part]]
 
-    def _link_between(self, parent: np.ndarray, one: int, other: int, radius: float) -> None:
-        a, b = self.members(one), self.members(other)
-        roots_a, roots_b = roots(parent, a), roots(parent, b)
-        if roots_a[0] == roots_b[0] and (roots_a == roots_a[0]).all() and (roots_b == roots_b[0]).all():
-            return
-        inside = self.close(self.X[a], self.rough[a], b, other, radius)
-        inside &= roots_a[:, None] != roots_b
-        i, j = np.nonzero(inside)
-        if len(i):
-            join(parent, np.unique(np.column_stack([roots_a[i], roots_b[j]]), axis=0))
+def link(cells: Cells, radius: float) -> np.ndarray:
+    """Connected components (n,) of the reference rows under "within sqrt(`radius`)": the lowest row of each."""
+    parent = np.arange(len(cells.X))
+    for cell in range(len(cells.radii)):
+        _link_within(cells, parent, cell, radius)
+    away = to_centres(cells.centres, cells.centres)
+    i, j = np.nonzero(np.triu(away - cells.radii - cells.radii[:, None] <= np.sqrt(radius) + 2 * cells.slack, 1))
+    for pair in np.argsort(away[i, j], kind="stable"):
+        _link_between(cells, parent, int(i[pair]), int(j[pair]), radius)
+    return roots(parent, np.arange(len(parent)))
+
+
+def _link_within(cells: Cells, parent: np.ndarray, cell: int, radius: float) -> None:
+    import scipy.sparse as sp
+    from scipy.sparse.csgraph import connected_components
+
+    rows = cells.members(cell)
+    inside = cells.close(cells.X[rows], cells.roughly(cells.X[rows]), cell, radius)
+    _, part = connected_components(sp.csr_matrix(inside), directed=False)
+    lowest_row = np.full(part.max() + 1, FAR)
+    np.minimum.at(lowest_row, part, rows)
+    parent[rows] = lowest_row[part]
+
+
+def _link_between(cells: Cells, parent: np.ndarray, one: int, other: int, radius: float) -> None:
+    a, b = cells.members(one), cells.members(other)
+    roots_a, roots_b = roots(parent, a), roots(parent, b)
+    if (roots_b == roots_b[0]).all():  # rows of this component already need no look
+        a, roots_a = a[roots_a != roots_b[0]], roots_a[roots_a != roots_b[0]]
+    if not len(a):
+        return
+    inside = cells.close(cells.X[a], cells.roughly(cells.X[a]), other, radius)
+    ids_a, at_a = np.unique(roots_a, return_inverse=True)
+    ids_b, at_b = np.unique(roots_b, return_inverse=True)
+    i, j = np.nonzero(inside)
+    met = np.zeros((len(ids_a), len(ids_b)), bool)
+    met[at_a[i], at_b[j]] = True
+    i, j = np.nonzero(met)
+    join(parent, np.column_stack([ids_a[i], ids_b[j]]))
 
 
 def roots(parent: np.ndarray, rows: np.ndarray) -> np.ndarray:
