@@ -6,17 +6,19 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from schemas.config import MissingPolicy, OutlierPolicy, RepresentConfig
-from schemas.errors import UsageError
+from tasks.representation.interpolation import KNOTS, fit_guide
 
 MAD_TO_STD = 1.4826  # of a normal distribution
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Fitted, element by element, for d columns; every array is (d,) float64.
+    """Fitted, element by element, for d columns; arrays are (d,) float64, those of the guides (d, KNOTS).
 
     A value x becomes clip((t(x) − center) · gain, ±bound), where t fills what is missing, clips into [lower, upper]
     and, where `logged` is 1, takes log(1 + x). A column without spread has gain 0, so it says nothing.
+    A missing value is `fill`, or read off the column `guide` places further on (0: none) by the line through
+    (`knots`, `levels`), where that one is known.
     """
 
     fill: np.ndarray
@@ -26,11 +28,18 @@ class Scaling:
     center: np.ndarray
     gain: np.ndarray
     bound: np.ndarray
+    guide: np.ndarray
+    knots: np.ndarray
+    levels: np.ndarray
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """(n, d) scaled float64 of (n, d) numbers, NaN or infinite where missing; each element by itself."""
-        out = np.array(x, np.float64, order="C")
-        out = np.where(np.isfinite(out), out, self.fill)
+        x = np.asarray(x, np.float64)
+        out = np.where(np.isfinite(x), x, self.fill)
+        for j in np.flatnonzero(self.guide):
+            guide = x[:, j + int(self.guide[j])]
+            gaps = ~np.isfinite(x[:, j]) & np.isfinite(guide)
+            out[gaps, j] = np.interp(guide[gaps], self.knots[j], self.levels[j])
         np.clip(out, self.lower, self.upper, out=out)
         logged = np.flatnonzero(self.logged)
         out[:, logged] = np.log1p(np.ascontiguousarray(np.maximum(out[:, logged], 0.0)))
@@ -67,7 +76,10 @@ def fit_block(
         outliers: Column name -> clipping at quantiles where its action is `clip`.
     """
     columns = [_fit_column(sample[:, j], name, config, isometric, missing, outliers) for j, name in enumerate(names)]
-    joined = join(columns) if columns else Scaling(*(np.zeros(0) for _ in fields(Scaling)))
+    joined = join(columns) if columns else _empty()
+    for j, name in enumerate(names):
+        if name in missing and missing[name].fill == "interpolate":
+            joined.guide[j], joined.knots[j], joined.levels[j] = fit_guide(sample, j)
     if not isometric or not columns:
         return joined
     spread = [1 / gain for gain in joined.gain if gain > 0]
@@ -83,25 +95,28 @@ def _fit_column(
     outliers: Mapping[str, OutlierPolicy],
 ) -> Scaling:
     known = values[np.isfinite(values)]
-    fill = fill_value(known, missing.get(name), name)
+    fill = fill_value(known, missing.get(name))
     lower, upper = _bounds(known, outliers.get(name))
     clipped = np.clip(np.where(np.isfinite(values), values, fill), lower, upper)
     logged = not isometric and is_skewed(clipped, config.skew)
     used = np.log1p(clipped) if logged else clipped
     center, spread = robust(used)
     gain = 1 / spread if spread > 0 else 0.0
-    return Scaling(*(np.array([v], np.float64) for v in (fill, lower, upper, logged, center, gain, config.clip)))
+    facts = {"fill": fill, "lower": lower, "upper": upper, "logged": logged, "center": center, "gain": gain}
+    numbers = {name: np.array([value], np.float64) for name, value in (facts | {"bound": config.clip}).items()}
+    return Scaling(**numbers, guide=np.zeros(1), knots=np.zeros((1, KNOTS)), levels=np.zeros((1, KNOTS)))
 
 
-def fill_value(known: np.ndarray, policy: MissingPolicy | None, name: str) -> float:
+def _empty() -> Scaling:
+    shapes = {field.name: (0, KNOTS) if field.name in ("knots", "levels") else (0,) for field in fields(Scaling)}
+    return Scaling(**{name: np.zeros(shape) for name, shape in shapes.items()})
+
+
+def fill_value(known: np.ndarray, policy: MissingPolicy | None) -> float:
     """What replaces a missing value, from the known ones; 0 where a column has none and no constant is declared."""
     how = policy.fill if policy else "median"
     if policy and how == "constant":
         return policy.constant
-    if how == "interpolate":
-        raise UsageError(
-            f"missing.{name}.fill: users have no order to interpolate along; use median, mean, mode or constant"
-        )
     if not len(known):
         return 0.0
     if how == "mode":

@@ -1,6 +1,6 @@
 """Feature blocks become one vector per user: the fit over a stream of buckets, and the fitted `Representation`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ Blocks = Mapping[str, np.ndarray]
 """One bucket: block name -> (n, d_b) float32, NaN where a value is unknown; all blocks hold the same n users."""
 
 SAMPLE_VALUES = 2**23  # numbers behind medians and quantiles, at most: 64 MiB of float64
+ROWS = 8_192  # users scaled at a time
 FORMAT = 1
 
 
@@ -58,9 +59,11 @@ class Representation:
         Raises:
             DataError: a block has other columns than it was fitted on, or blocks differ in their users.
         """
-        centred = self.scaling.apply(stack(blocks, self.columns)) - self.mean
-        vectors = project(centred, self.projection)
-        return (unit_rows(vectors) if self.unit_norm else vectors).astype(np.float32)
+        parts = [np.zeros((0, self.dimension), np.float32)]
+        for rows in chunks(blocks, self.columns):
+            vectors = project(self.scaling.apply(rows) - self.mean, self.projection)
+            parts.append((unit_rows(vectors) if self.unit_norm else vectors).astype(np.float32))
+        return np.concatenate(parts)
 
     def state(self) -> State:
         """The representation as arrays and JSON facts."""
@@ -136,22 +139,21 @@ def fit(
     return Representation(dict(columns), scaling, mean, factors[:, None] * axes, config.unit_norm, facts)
 
 
-def stack(blocks: Blocks, columns: Mapping[str, tuple[str, ...]]) -> np.ndarray:
-    """(n, d) float64 of all blocks side by side in the order of `columns`; NaN for a block that is not there."""
+def chunks(blocks: Blocks, columns: Mapping[str, tuple[str, ...]]) -> Iterator[np.ndarray]:
+    """(≤ ROWS, d) float64 parts of all blocks side by side in the order of `columns`; NaN for a block not there."""
     sizes = {len(blocks[name]) for name in columns if name in blocks}
     if len(sizes) > 1:
         raise DataError(f"represent: blocks speak of different numbers of users: {sorted(sizes)}")
     n = sizes.pop() if sizes else 0
-    out = np.full((n, sum(map(len, columns.values()))), np.nan)
-    at = 0
     for name, names in columns.items():
-        if name in blocks:
-            block = np.asarray(blocks[name])
-            if block.shape != (n, len(names)):
-                raise DataError(f"represent: block {name} is {block.shape}, expected ({n}, {len(names)}) as fitted")
-            out[:, at : at + len(names)] = block
-        at += len(names)
-    return out
+        if name in blocks and blocks[name].shape != (n, len(names)):
+            actual = blocks[name].shape
+            raise DataError(f"represent: block {name} is {actual}, expected ({n}, {len(names)}) as fitted")
+    for start in range(0, n, ROWS):
+        end = min(n, start + ROWS)
+        missing = {name: np.full((end - start, len(columns[name])), np.nan) for name in columns if name not in blocks}
+        parts = [missing[name] if name in missing else blocks[name][start:end] for name in columns]
+        yield np.concatenate(parts, axis=1, dtype=np.float64)
 
 
 def draw(
@@ -162,13 +164,12 @@ def draw(
     size = max(1_000, SAMPLE_VALUES // width)
     rows, keys, users = np.zeros((0, width)), np.zeros(0), 0
     for blocks in stream:
-        x = stack(blocks, columns)
-        users += len(x)
-        fresh = rng.random(len(x))
-        rows, keys = np.concatenate([rows, x]), np.concatenate([keys, fresh])
-        if len(keys) > size:
-            kept = np.sort(np.argpartition(keys, size)[:size])
-            rows, keys = rows[kept], keys[kept]
+        for part in chunks(blocks, columns):
+            users += len(part)
+            rows, keys = np.concatenate([rows, part]), np.concatenate([keys, rng.random(len(part))])
+            if len(keys) > size:
+                kept = np.sort(np.argpartition(keys, size)[:size])
+                rows, keys = rows[kept], keys[kept]
     return rows, users
 
 
@@ -179,10 +180,11 @@ def moments(
     d = len(scaling.fill)
     total, products, n = np.zeros(d), np.zeros((d, d)), 0
     for blocks in stream:
-        scaled = scaling.apply(stack(blocks, columns))
-        total += scaled.sum(axis=0)
-        products += scaled.T @ scaled
-        n += len(scaled)
+        for rows in chunks(blocks, columns):
+            scaled = scaling.apply(rows)
+            total += scaled.sum(axis=0)
+            products += scaled.T @ scaled
+            n += len(scaled)
     mean = total / n
     covariance = products / n - np.outer(mean, mean)
     noise = 1e-12 * (np.diag(products) / n)  # what is left of a constant column is rounding

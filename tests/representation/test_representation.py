@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from schemas.artifacts import State
 from schemas.config import MissingPolicy, OutlierPolicy, RepresentConfig
-from schemas.errors import DataError, UsageError
+from schemas.errors import DataError
 from tasks.representation import fit, from_state
 from tasks.representation import vectors as vectors_module
 from tasks.representation.reduction import principal_axes, project
@@ -174,10 +174,34 @@ def test_missing_is_filled_as_declared():
         assert fitted.transform({})[:0].shape == (0, 1)
 
 
-def test_interpolation_is_refused_with_a_word():
+def test_interpolation_reads_a_gap_off_the_column_that_goes_with_it():
+    rng = np.random.default_rng(11)
+    guide = rng.uniform(0, 10, 2_000)
+    x = np.stack([rng.normal(size=2_000), 100 - guide**2, guide], axis=1).astype(np.float32)
+    gaps = rng.random(2_000) < 0.3
+    x[gaps, 1] = np.nan
+    x[:5, 2] = np.nan  # some users have neither
+    policy = {"a.c1": MissingPolicy(fill="interpolate")}
+    config = PLAIN.model_copy(update={"reducer": "none"})
+    fitted = fit(buckets({"a": x}), {"a": names(3)}, config, np.random.default_rng(0), policy)
+    scaling = fitted.scaling
+    assert scaling.guide.tolist() == [0, 1, 0]
+    filled = scaling.apply(x)[:, 1] / scaling.gain[1] + scaling.center[1]
+    inner = gaps & (guide > 0.6) & (guide < 9.4) & np.isfinite(x[:, 2])  # flat beyond the outer knots
+    assert np.abs(filled - (100 - guide**2))[inner].max() < 2.5
+    neither = gaps & ~np.isfinite(x[:, 2])
+    assert np.allclose(filled[neither], scaling.fill[1])
+    batch = fitted.transform({"a": x})
+    assert all(np.array_equal(fitted.transform({"a": x[i : i + 1]})[0], batch[i]) for i in range(0, 2_000, 9))
+    assert np.array_equal(from_state(fitted.state()).transform({"a": x}), batch)
+
+
+def test_interpolation_without_a_guide_is_the_median():
+    x = np.array([[1.0], [np.nan], [3.0], [5.0]])
     policy = {"c0": MissingPolicy(fill="interpolate")}
-    with pytest.raises(UsageError, match="no order"):
-        fit(buckets({"a": np.ones((3, 1))}), {"a": ("c0",)}, PLAIN, np.random.default_rng(0), policy)
+    fitted = fit(buckets({"a": x}), {"a": ("c0",)}, PLAIN, np.random.default_rng(0), policy)
+    assert fitted.scaling.guide[0] == 0
+    assert fitted.scaling.fill[0] == 3
 
 
 def test_outliers_are_clipped_at_their_quantiles_and_one_wild_row_moves_little():
