@@ -31,8 +31,19 @@ def _decode(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     """Bytes as text; bytes that are not UTF-8 are problems."""
     import polars as pl
 
-    text = series.cast(pl.String, strict=False)
+    try:
+        return series.cast(pl.String), []
+    except pl.exceptions.ComputeError:
+        text = pl.Series(series.name, [_utf8(value) for value in series], dtype=pl.String)
     return text, [(text.is_null() & series.is_not_null(), Reason.NOT_UTF8)]
+
+
+def _utf8(value: bytes | None) -> str | None:
+    """Bytes as text; None where they are not UTF-8 (Polars refuses a whole column for one such value)."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _as_text(series: "pl.Series") -> "tuple[pl.Series, Problems]":
