@@ -4,8 +4,8 @@ from pathlib import Path
 
 WORDS = [
     "a", "the", "red", "blue", "green", "toy", "story", "film", "music", "book", "house", "river", "light", "night",
-    "love", "war", "peace", "comedy", "drama", "space", "电影", "音乐", "书", "好看", "不好", "very", "good", "bad", "old",
-    "new", "big", "small", "cat", "dog", "tree", "sea", "sun", "moon", "star", "road", ".", ",", "!",
+    "love", "war", "peace", "comedy", "drama", "space", "电影", "音乐", "书", "好看", "不好", "very", "good", "bad",
+    "old", "new", "big", "small", "cat", "dog", "tree", "sea", "sun", "moon", "star", "road", ".", ",", "!",
 ]  # fmt: skip
 
 

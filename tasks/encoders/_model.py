@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.errors import DataError, UsageError
-from tasks.encoders import _engine
+from tasks.encoders import _cpu, _engine
 from tasks.encoders._base import LanguageModelConfig, Progress, check_texts, collect, fingerprint
 from tasks.encoders._packaged import find, folder_of, home_of
 from tasks.encoders._pooling import Pooling, described, described_limit, mean_of_chunks, pool, truncated
@@ -119,6 +119,8 @@ def _forward(
 
     cast = dtype == torch.bfloat16 and place.type == "cpu"
     model = model.to(place) if cast else model.to(place, dtype)
+    if place.type == "cpu" and not compiled and _cpu.available():
+        model = _cpu.pack(model, dtype)
     if compiled:
         model = torch.compile(model, dynamic=True)
 
