@@ -1,6 +1,6 @@
 """Silhouette, Euclidean blocks and held-out lift: time, memory above the data, and agreement with scikit-learn.
 
-Run: python -m tests.benchmarks.bench_metrics [small] [large] [euclidean] [lift] [dask] [gpu]; without a word all but gpu.
+Run: python -m tests.benchmarks.bench_metrics [small] [large] [euclidean] [lift] [dask] [gpu]; no word: all but gpu.
 """
 
 import resource

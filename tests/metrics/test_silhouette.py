@@ -173,3 +173,11 @@ def test_compute_is_missing_with_one_segment():
     found = compute(EvaluationContext(np.eye(3), np.zeros(3, int), "cosine", seed=0), EvaluateConfig())
     assert found.value is None
     assert "two segments" in found.reason
+
+
+def test_one_extreme_outlier_spoils_nobody_else():
+    X, labels = random_case(6, 300, 4, 3)
+    with_outlier = np.vstack([X, np.full((1, 4), 1e6 * X.std())])
+    samples = silhouette_samples(with_outlier, np.append(labels, 3), "sqeuclidean")
+    assert samples[-1] == 0.0  # a segment of its own is a singleton, and scores nothing
+    np.testing.assert_allclose(samples[:-1], silhouette_samples(X, labels, "sqeuclidean"), atol=1e-3)
