@@ -44,6 +44,12 @@ class Vectors(Report):
     texts: Embedded | None = None
     represented: Fitted
 
+    def tables(self) -> dict[str, ArtifactRef]:
+        """The made tables that expectations look at."""
+        features = {f"user_features.{kind}": made.output for kind, made in self.features.items()}
+        texts = {} if self.texts is None else {"user_embeddings": self.texts.fitted.output}
+        return {**features, **texts, "user_vectors": self.represented.output}
+
 
 class Candidate(Report):
     """One competitor: an algorithm with its parameters, fresh or started from the champion."""
@@ -53,12 +59,36 @@ class Candidate(Report):
     warm: bool = False
 
 
+class Standing(Report):
+    """The champion on today's data: what candidates are compared with and may start from."""
+
+    version: str = Field(description="model version")
+    bundle: str = Field(description="folder of its bundle")
+    users: int = Field(description="users of the data that it was fitted on")
+    algorithm: dict[str, Any] = Field(description="its clusterer's Config, as JSON")
+    ids: tuple[str, ...] = Field(description="segment ids by label")
+    names: tuple[str, ...] = Field(description="segment names by label")
+    next_number: int = Field(description="first number never used in a segment id")
+    vectors: ArtifactRef = Field(description="today's users in the champion's own space")
+    assignments: ArtifactRef = Field(description="today's users, assigned by the champion")
+
+
+class Attempt(Report):
+    """A candidate that was fitted."""
+
+    candidate: Candidate
+    fitted: ArtifactRef
+    vectors: ArtifactRef = Field(description="the user vectors that it was fitted on")
+
+
 class Proof(Report):
     """Held-out figures on the last slice, and what stands beside them."""
 
     heldout: Metric
     one_to_one: Metric | None = Field(None, description="1:1 recommendation on the same slice")
-    champion: Metric | None = Field(None, description="the champion's recipe on the same data")
+    slices: dict[str, dict[str, tuple[int, float | None]]] = Field(
+        default_factory=dict, description="users column -> group -> users and their lift"
+    )
 
 
 class Registered(Report):
@@ -75,8 +105,9 @@ class Summary(Report):
     """What a retrain tells at its end."""
 
     segmentation: str
-    run_id: str
-    run_url: str | None = None
+    run_id: str = Field(description="the run in MLflow")
+    experiment_id: str
+    prefect_run: str = Field(description="the flow run in Prefect; empty outside one")
     model_version: str
     new_version: bool
     chosen: str
@@ -86,4 +117,3 @@ class Summary(Report):
     profiles: tuple[SegmentProfile, ...]
     metrics: dict[str, float]
     report: str = Field(description="path of the HTML report")
-    seconds: float

@@ -10,7 +10,7 @@ from schemas.artifacts import RunContext
 from schemas.config import SelectConfig
 from schemas.reports import Choice, EvaluationReport
 from tasks.selection.choose import choose as by_rule
-from tasks.serving.candidates import summarise
+from tasks.serving.evaluating import summarise
 from tasks.stores.ledger import Ledger
 
 

@@ -3,12 +3,20 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.artifacts import ArtifactRef, RunContext
-from schemas.runs import Candidate, Vectors
-from tasks.serving.candidates import fit_candidate
+from schemas.artifacts import RunContext
+from schemas.config import IdentityConfig
+from schemas.runs import Attempt, Candidate, Standing, Vectors
+from tasks.serving.attempting import attempt
 
 
 @task(name="cluster", task_run_name="cluster {candidate.name}", cache_policy=NO_CACHE, tags=["cpu"])
-def cluster(candidate: Candidate, full: Vectors, train: Vectors, run: RunContext) -> ArtifactRef:
-    """Fits one candidate."""
-    return fit_candidate(candidate, full.represented.output, train.represented.output, run)
+def cluster(
+    candidate: Candidate,
+    full: Vectors,
+    train: Vectors,
+    standing: Standing | None,
+    config: IdentityConfig,
+    run: RunContext,
+) -> Attempt:
+    """Fits one candidate, fresh or from the champion's centroids in the champion's space."""
+    return attempt(candidate, full, train, standing, config, run)

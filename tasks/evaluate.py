@@ -6,24 +6,25 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import ArtifactRef, RunContext
-from schemas.config import EvaluateConfig, SelectConfig
+from schemas.config import EvaluateConfig, IdentityConfig, SelectConfig
 from schemas.reports import EvaluationReport
-from schemas.runs import Vectors
-from tasks.serving.candidates import evaluate_candidate
+from schemas.runs import Attempt, Standing
+from tasks.serving.evaluating import evaluate_candidate
 from tasks.stores.ledger import Ledger
 
 
-@task(name="evaluate", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="evaluate", task_run_name="evaluate {attempt.candidate.name}", cache_policy=NO_CACHE, tags=["cpu"])
 def evaluate(
-    fitted: ArtifactRef,
-    vectors: Vectors,
+    attempt: Attempt,
+    standing: Standing | None,
     tables: Mapping[str, ArtifactRef],
     config: EvaluateConfig,
     select: SelectConfig,
+    identity: IdentityConfig,
     run: RunContext,
     ledger: Ledger,
 ) -> EvaluationReport:
     """Measures one candidate and logs its nested run, whether or not the numbers were at hand already."""
-    report = evaluate_candidate(fitted, vectors.represented.output, tables, config, select, run)
+    report = evaluate_candidate(attempt, standing, tables, config, select, identity, run)
     ledger.candidate(run.run_id, report)
     return report

@@ -13,7 +13,12 @@ from tasks.serving import proving
 
 @task(name="prove", cache_policy=NO_CACHE, tags=["cpu"])
 def prove(
-    candidate: Candidate, train: Vectors, tables: Mapping[str, ArtifactRef], config: EvaluateConfig, run: RunContext
+    candidate: Candidate,
+    train: Vectors,
+    tables: Mapping[str, ArtifactRef],
+    config: EvaluateConfig,
+    slices: tuple[str, ...],
+    run: RunContext,
 ) -> Proof:
     """Measures the held-out lift that is reported and gated on."""
-    return proving.prove(candidate, train.represented.output, tables, config, run)
+    return proving.prove(candidate, train.represented.output, tables, config, slices, run)

@@ -173,22 +173,24 @@ class Segmenter:
     ) -> "pl.DataFrame":
         """A decision as the table of assignments."""
         import polars as pl
+        import pyarrow as pa
 
-        ids = np.array([*self.ids, None], object)
         second = np.where(decision.labels >= 0, decision.second, decision.nearest)
-        n = len(decision.labels)
-        data = {
-            tables.USER_ID: users,
-            tables.SEGMENT_ID: ids[decision.labels].tolist(),
-            tables.CONFIDENCE: decision.confidence,
+        names = pl.Series([*self.ids, None], dtype=pl.String)  # label -1 is the last: none
+        columns = {
+            tables.USER_ID: pl.Series(users),
+            tables.SEGMENT_ID: names.gather(decision.labels % len(names)),
+            tables.CONFIDENCE: pl.Series(decision.confidence),
             tables.DISTANCE: pl.Series(decision.distance).fill_nan(None),
-            tables.SECOND_SEGMENT_ID: ids[second].tolist(),
-            tables.STATUS: np.where(decision.labels >= 0, ASSIGNED, UNASSIGNED).tolist(),
-            tables.REASONS: told,
-            tables.MODEL_VERSION: [version] * n,
-            tables.AS_OF: [as_of] * n,
+            tables.SECOND_SEGMENT_ID: names.gather(second % len(names)),
+            tables.STATUS: pl.Series([ASSIGNED, UNASSIGNED]).gather((decision.labels < 0).astype(np.int64)),
+            tables.REASONS: pl.from_arrow(pa.array(told, pa.large_list(pa.large_string()))),
         }
-        return pl.DataFrame(data, schema=tables.ASSIGNMENTS.polars_schema())
+        frame = pl.DataFrame([pl.Series(name, column) for name, column in columns.items()]).with_columns(
+            pl.lit(version).alias(tables.MODEL_VERSION), pl.lit(as_of).alias(tables.AS_OF)
+        )
+        schema = tables.ASSIGNMENTS.polars_schema()
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def reason_columns(blocks: Sequence[Block]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.config import CalibrationConfig, ExecutionConfig
 from schemas.reports import SegmentProfile
-from schemas.runs import Candidate, Vectors
+from schemas.runs import Attempt, Candidate, Standing, Vectors
 from schemas.tables import ASSIGNMENTS, Bucket
 from tasks.segments import _reasons as reasons
 from tasks.segments import bundle as bundles
@@ -45,47 +45,71 @@ def calibrate(
 
 def build(
     segmentation: str,
+    attempt: Attempt,
     vectors: Vectors,
-    fitted: ArtifactRef,
+    standing: Standing | None,
     segments: tuple[Segment, ...],
     next_number: int,
     config: CalibrationConfig,
     run: RunContext,
 ) -> Bundle:
-    """The bundle of a candidate that was fitted on freshly made vectors.
+    """The bundle of a candidate.
 
     Args:
         segmentation: Its name.
-        vectors: How the vectors were made, on all data.
-        fitted: The candidate's artifact.
+        attempt: The candidate.
+        vectors: How fresh vectors were made, on all data.
+        standing: The champion, whose features and representation a warm candidate keeps.
         segments: Ids and names by label.
         next_number: First number never used in a segment id.
         config: Of the calibration.
         run: Gives as_of, seed and code version.
     """
-    state = load_state(fitted)
-    candidate = Candidate(**state.meta["candidate"])
-    _, X = matrix(vectors.represented.output)
+    state = load_state(attempt.fitted)
+    candidate = attempt.candidate
+    _, X = matrix(attempt.vectors)
+    if candidate.warm and standing is not None:
+        recipe, states = _kept(bundles.load(Path(run.home) / standing.bundle / BUNDLE))
+    else:
+        recipe, states = _fresh(vectors)
+    manifest = Manifest(
+        segmentation=segmentation, space=_space(candidate), dimension=X.shape[1], as_of=run.as_of,
+        code_version=run.code_version, clusterer=Plugin(kind=candidate.algorithm["kind"], config=candidate.algorithm),
+        calibration=config.model_dump(mode="json"), segments=segments, next_number=next_number, **recipe,
+    )  # fmt: skip
+    states[bundles.CLUSTERER] = State(fitted_arrays(state))
+    states[bundles.CALIBRATION] = calibrate(candidate, state, X, config, run.seed).to_state()
+    if not candidate.warm:
+        states[bundles.REASONS] = reasons.fit(*_leanings(vectors, state.arrays[LABELS], len(segments))).to_state()
+    return Bundle(manifest, states)
+
+
+def _fresh(vectors: Vectors) -> tuple[dict[str, Any], dict[str, State]]:
+    """Fields of the manifest and states of features, texts and representation as fitted in this run."""
     texts = vectors.texts
     families = tuple(
         Family(family=kind, config=vectors.recipe.features[kind], columns=made.output.columns[1:])
         for kind, made in vectors.features.items()
     )
-    manifest = Manifest(
-        segmentation=segmentation, space=_space(candidate), dimension=X.shape[1], as_of=run.as_of,
-        code_version=run.code_version, families=families, texts=None if texts is None else texts.config,
-        encoder=None if texts is None else Encoder(**texts.encoder), represent=vectors.recipe.represent,
-        clusterer=Plugin(kind=candidate.algorithm["kind"], config=candidate.algorithm),
-        calibration=config.model_dump(mode="json"), segments=segments, next_number=next_number,
-    )  # fmt: skip
     states = {bundles.family_state(kind): load_state(made.state) for kind, made in vectors.features.items()}
     if texts is not None:
         states[bundles.TEXTS] = load_state(texts.fitted.state)
     states[bundles.REPRESENTATION] = load_state(vectors.represented.state)
-    states[bundles.CLUSTERER] = State(fitted_arrays(state))
-    states[bundles.CALIBRATION] = calibrate(candidate, state, X, config, run.seed).to_state()
-    states[bundles.REASONS] = reasons.fit(*_leanings(vectors, state.arrays[LABELS], len(segments))).to_state()
-    return Bundle(manifest, states)
+    recipe = {
+        "families": families,
+        "texts": None if texts is None else texts.config,
+        "encoder": None if texts is None else Encoder(**texts.encoder),
+        "represent": vectors.recipe.represent,
+    }
+    return recipe, states
+
+
+def _kept(champion: Bundle) -> tuple[dict[str, Any], dict[str, State]]:
+    """The same of the champion, for a candidate that keeps its representation."""
+    manifest = champion.manifest
+    recipe = {name: getattr(manifest, name) for name in ("families", "texts", "encoder", "represent")}
+    fitted_anew = (bundles.CLUSTERER, bundles.CALIBRATION, bundles.REASONS)
+    return recipe, {name: state for name, state in champion.states.items() if name not in fitted_anew}
 
 
 def _space(candidate: Candidate) -> Any:

@@ -1,20 +1,18 @@
 """Fits one candidate on all data and on the train slice, and measures it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from schemas.artifacts import ArtifactRef, RunContext, State
-from schemas.config import EvaluateConfig, Section, SelectConfig
-from schemas.evaluation import EvaluationContext, HeldOut
-from schemas.reports import EvaluationReport, Metric
+from schemas.config import Section
+from schemas.evaluation import HeldOut
 from schemas.runs import Candidate
-from schemas.tables import EVENTS, ITEM_ID, USERS
+from schemas.tables import EVENTS, ITEM_ID, USER_ID, USERS
 from tasks.serving.fitting import matrix
-from tasks.serving.plugins import kinds, plugin
-from tasks.stores.artifacts import fingerprint, load_state, produce, save_state
+from tasks.serving.plugins import plugin
+from tasks.stores.artifacts import fingerprint, produce, save_state
 from tasks.stores.buckets import Refs, read_frames
 
 if TYPE_CHECKING:
@@ -81,76 +79,24 @@ def heldout(tables: Refs, users: "pl.Series", low: float, high: float) -> HeldOu
     return HeldOut(interactions(before, ids, items), interactions(after, ids, items, binary=True))
 
 
-def truth_labels(tables: Refs, users: "pl.Series", column: str | None) -> np.ndarray | None:
-    """(n,) codes of a column of users; −1 where unknown; None where the column is not asked for or not there."""
+def truth_groups(tables: Refs, users: "pl.Series", column: str) -> "pl.Series":
+    """(n,) text values of a column of users, null where unknown or where there is no such column."""
     import polars as pl
 
-    if column is None or USERS.name not in tables or column not in tables[USERS.name].columns:
+    if USERS.name not in tables or column not in tables[USERS.name].columns:
+        return pl.Series(column, [None] * len(users), dtype=pl.String)
+    known = pl.concat([f.select(USER_ID, pl.col(column).cast(pl.String)) for f in read_frames(tables[USERS.name])])
+    return pl.DataFrame({USER_ID: users}).join(known, on=USER_ID, how="left", maintain_order="left")[column]
+
+
+def truth_labels(tables: Refs, users: "pl.Series", column: str | None) -> np.ndarray | None:
+    """(n,) codes of a column of users; −1 where unknown; None where none is asked for or nobody has it."""
+    import polars as pl
+
+    values = None if column is None else truth_groups(tables, users, column)
+    if values is None or values.null_count() == len(values):
         return None
-    known = pl.concat([f.select(users.name, pl.col(column).cast(pl.String)) for f in read_frames(tables[USERS.name])])
-    joined = pl.DataFrame({users.name: users}).join(known, on=users.name, how="left", maintain_order="left")
-    return joined[column].rank("dense").cast(pl.Int32).fill_null(0).to_numpy() - 1
-
-
-def evaluate_candidate(
-    fitted: ArtifactRef,
-    vectors: ArtifactRef,
-    tables: Refs,
-    config: EvaluateConfig,
-    select: SelectConfig,
-    run: RunContext,
-) -> EvaluationReport:
-    """Runs every metric of `tasks/metrics` on one candidate; its held-out lift is on the validation slice.
-
-    Args:
-        fitted: What `fit_candidate` made.
-        vectors: The user vectors that it was fitted on.
-        tables: Input tables, for interactions and known labels.
-        config: What to measure.
-        select: When a candidate is refused.
-        run: Gives the seed.
-    """
-    from tasks.selection.choose import refusals
-
-    digest = fingerprint("evaluation", fitted, vectors, dict(tables), config, select, run.seed, run.code_version)
-
-    def write(place: Path) -> dict[str, Any]:
-        report = _measure(fitted, vectors, tables, config, run)
-        report = report.model_copy(update={"refused": refusals(report, select)})
-        (place / "report.json").write_text(report.model_dump_json(), encoding="utf-8")
-        return {}
-
-    ref = produce(run.home, "evaluation", digest, write)
-    return EvaluationReport.model_validate_json((Path(ref.path) / "report.json").read_text(encoding="utf-8"))
-
-
-def _measure(
-    fitted: ArtifactRef, vectors: ArtifactRef, tables: Refs, config: EvaluateConfig, run: RunContext
-) -> EvaluationReport:
-    """All metrics of one candidate, by name."""
-    state = load_state(fitted)
-    candidate = Candidate(**state.meta["candidate"])
-    users, X = matrix(vectors)
-    context = EvaluationContext(
-        X=X,
-        labels=state.arrays[LABELS],
-        space=candidate.algorithm.get("space", "euclidean"),
-        seed=run.seed,
-        refit=refitter(candidate, X),
-        heldout=heldout(tables, users, *VALIDATION),
-        heldout_labels=state.arrays[TRAIN_LABELS],
-        truth=truth_labels(tables, users, config.truth_column),
-    )
-    return EvaluationReport(
-        candidate=candidate.name, kind=candidate.algorithm["kind"], params=candidate.algorithm,
-        metrics=measure(context, config), warm=candidate.warm,
-    )  # fmt: skip
-
-
-def measure(context: EvaluationContext, config: EvaluateConfig) -> dict[str, Metric]:
-    """Every metric of the folder, by its stable name."""
-    found = [plugin("metrics", name).compute(context, config) for name in kinds("metrics")]
-    return {metric.name: metric for metric in found}
+    return values.rank("dense").cast(pl.Int32).fill_null(0).to_numpy() - 1
 
 
 def refitter(candidate: Candidate, X: np.ndarray) -> Any:
@@ -161,12 +107,3 @@ def refitter(candidate: Candidate, X: np.ndarray) -> Any:
         return module.fit(X[rows], config, np.random.default_rng(seed)).assign(X).labels
 
     return refit
-
-
-def summarise(reports: Sequence[EvaluationReport]) -> list[dict[str, Any]]:
-    """One plain row per candidate, for tables in Prefect and the report."""
-    names = ("silhouette", "wcss", "balance", "noise_share", "stability", "heldout_lift")
-    return [
-        {"candidate": report.candidate, **{name: report.value(name) for name in names}, "refused": "; ".join(report.refused)}
-        for report in reports
-    ]

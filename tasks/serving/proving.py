@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,14 +11,22 @@ from schemas.config import EvaluateConfig
 from schemas.evaluation import EvaluationContext, HeldOut
 from schemas.reports import Metric
 from schemas.runs import Candidate, Proof
-from tasks.serving.candidates import TEST, algorithm, heldout
+from tasks.serving.candidates import TEST, algorithm, heldout, truth_groups
 from tasks.serving.fitting import matrix
 from tasks.serving.plugins import plugin
 from tasks.stores.artifacts import fingerprint, produce
 
+if TYPE_CHECKING:
+    import polars as pl
+
 
 def prove(
-    candidate: Candidate, train: ArtifactRef, tables: Mapping[str, ArtifactRef], config: EvaluateConfig, run: RunContext
+    candidate: Candidate,
+    train: ArtifactRef,
+    tables: Mapping[str, ArtifactRef],
+    config: EvaluateConfig,
+    slices: tuple[str, ...],
+    run: RunContext,
 ) -> Proof:
     """Refits the candidate on the first 80 % of everyone's history and measures it on the rest.
 
@@ -27,13 +35,14 @@ def prove(
         train: User vectors made from the first 80 %.
         tables: Input tables.
         config: Of the held-out protocol.
+        slices: Columns of users whose groups are measured by themselves.
         run: Gives the seed.
     """
     cold = candidate.model_copy(update={"warm": False, "name": ""})
-    digest = fingerprint("proof", cold, train, dict(tables), config, run.seed, run.code_version)
+    digest = fingerprint("proof", cold, train, dict(tables), config, slices, run.seed, run.code_version)
 
     def write(place: Path) -> dict[str, Any]:
-        proof = _measure(candidate, train, tables, config, run.seed)
+        proof = _measure(candidate, train, tables, config, slices, run.seed)
         (place / "proof.json").write_text(proof.model_dump_json(), encoding="utf-8")
         return {}
 
@@ -42,7 +51,12 @@ def prove(
 
 
 def _measure(
-    candidate: Candidate, train: ArtifactRef, tables: Mapping[str, ArtifactRef], config: EvaluateConfig, seed: int
+    candidate: Candidate,
+    train: ArtifactRef,
+    tables: Mapping[str, ArtifactRef],
+    config: EvaluateConfig,
+    slices: tuple[str, ...],
+    seed: int,
 ) -> Proof:
     users, X = matrix(train)
     held = heldout(tables, users, *TEST)
@@ -53,7 +67,33 @@ def _measure(
         heldout_labels=labels,
     )  # fmt: skip
     lift = plugin("metrics", "heldout_lift").compute(context, config)
-    return Proof(heldout=lift, one_to_one=None if held is None else _one_to_one(held, config, seed))
+    if held is None:
+        return Proof(heldout=lift)
+    groups = {column: truth_groups(tables, users, column) for column in slices}
+    return Proof(
+        heldout=lift, one_to_one=_one_to_one(held, config, seed), slices=_by_group(held, labels, groups, config)
+    )
+
+
+def _by_group(
+    held: HeldOut, labels: np.ndarray, groups: "Mapping[str, pl.Series]", config: EvaluateConfig
+) -> dict[str, dict[str, tuple[int, float | None]]]:
+    """Users and precision lift over popularity of each group; no lift where popularity hits nothing there."""
+    from tasks.metrics._lift import clean, recommend
+
+    train, test, k = clean(held.train), clean(held.test), int(labels.max()) + 1
+    ours, popular = (
+        recommend(train, test, one, k, config.top_n, config.prior_weight).hits
+        for one in (labels, np.full_like(labels, -1))
+    )
+    found: dict[str, dict[str, tuple[int, float | None]]] = {}
+    for column, values in groups.items():
+        masks = {group: (values == group).fill_null(False).to_numpy() for group in values.drop_nulls().unique().sort()}
+        found[column] = {
+            group: (int(mask.sum()), float(ours[mask].sum() / popular[mask].sum() - 1) if popular[mask].sum() else None)
+            for group, mask in masks.items()
+        }
+    return found
 
 
 def _one_to_one(held: HeldOut, config: EvaluateConfig, seed: int) -> Metric:

@@ -5,7 +5,6 @@ request and serves the champion of the moment, swapping whole models.
 """
 
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,7 +48,8 @@ class SegmenterModel(PythonModel):  # type: ignore[misc]
         self.loaded = load(folder, folder.parent / CATALOGUE, str(facts["sha256"]), "registered")
         self.revision = -1
 
-    def predict(self, context: Any, model_input: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> Any:
+    # No type hints here: MLflow would read the model's signature from them.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         """Assignments of raw users: one row each, in the order of the request.
 
         Args:

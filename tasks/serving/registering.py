@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import CalibrationConfig, ExecutionConfig
 from schemas.reports import Lineage, SegmentProfile
-from schemas.runs import Registered, Vectors
+from schemas.runs import Attempt, Registered, Standing, Vectors
 from schemas.tables import ITEMS
 from tasks.serving.building import assign_all, build, cached_lookup, keep, model_files, named
 from tasks.stores.ledger import CHALLENGER, Ledger
 
 
 def register_model(
-    fitted: ArtifactRef,
+    attempt: Attempt,
     vectors: Vectors,
+    standing: Standing | None,
     profiles: tuple[SegmentProfile, ...],
     lineage: Lineage,
     tables: Mapping[str, ArtifactRef],
@@ -25,8 +26,9 @@ def register_model(
     """Registers a candidate as a model version under the alias `challenger`.
 
     Args:
-        fitted: The candidate's artifact.
-        vectors: How its vectors were made.
+        attempt: The chosen candidate.
+        vectors: How fresh vectors were made.
+        standing: The champion, whose representation a warm candidate keeps.
         profiles: Its segments, by label.
         lineage: Their ids' history.
         tables: Input tables, whose users are assigned.
@@ -35,7 +37,7 @@ def register_model(
         execution: Where the work runs.
         ledger: The segmentation's ledger.
     """
-    bundle = build(ledger.segmentation, vectors, fitted, named(profiles), lineage.next_number, config, run)
+    bundle = build(ledger.segmentation, attempt, vectors, standing, named(profiles), lineage.next_number, config, run)
     kept, sha256 = keep(bundle, tables.get(ITEMS.name), run)
     known = ledger.registered(sha256)
     version = ledger.register(run.run_id, model_files(kept), sha256, describe(profiles))

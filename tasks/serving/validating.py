@@ -2,17 +2,21 @@
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import ValidateConfig
 from schemas.errors import DataError
 from schemas.reports import Accounting, ValidationReport
+from schemas.tables import USER_FEATURES, USER_ID
 from tasks.stores.artifacts import write_text
 from tasks.stores.buckets import read_frames
 from tasks.validation.run import validate
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def _facts_file(run: RunContext, segmentation: str, name: str) -> Path:
@@ -40,8 +44,9 @@ def check(
     previous = _facts_file(run, segmentation, stage)
     facts = json.loads(previous.read_text(encoding="utf-8")) if previous.exists() else None
     docs = Path(run.home) / "docs" / run.run_id / stage
+    streams = frames(tables)
     report, found = validate(
-        {name: read_frames(ref) for name, ref in tables.items()}, suites(tables), config, run.as_of, facts, docs,
+        streams, suites(streams), config, run.as_of, facts, docs,
         stage=stage, accounting=accounts,
     )  # fmt: skip
     write_text(docs / "facts.json", json.dumps(found))
@@ -52,6 +57,25 @@ def accept(run: RunContext, segmentation: str) -> None:
     """Makes this run's facts the ones that the next run is compared with."""
     for facts in (Path(run.home) / "docs" / run.run_id).glob("*/facts.json"):
         write_text(_facts_file(run, segmentation, facts.parent.name), facts.read_text(encoding="utf-8"))
+
+
+def frames(tables: Mapping[str, ArtifactRef]) -> "dict[str, Iterator[pl.DataFrame]]":
+    """Table name -> bucket frames; `user_features.<family>` stand side by side as one table of features."""
+    prefix = f"{USER_FEATURES.name}."
+    families = {name.removeprefix(prefix): ref for name, ref in tables.items() if name.startswith(prefix)}
+    streams = {name: read_frames(ref) for name, ref in tables.items() if not name.startswith(prefix)}
+    return {**streams, USER_FEATURES.name: _side_by_side(families)} if families else streams
+
+
+def _side_by_side(families: Mapping[str, ArtifactRef]) -> "Iterator[pl.DataFrame]":
+    import polars as pl
+
+    for parts in zip(*(read_frames(ref) for ref in families.values()), strict=True):
+        named = [
+            part.select(pl.exclude(USER_ID).name.prefix(f"{family}."))
+            for family, part in zip(families, parts, strict=True)
+        ]
+        yield pl.concat([parts[0].select(USER_ID), *named], how="horizontal")
 
 
 def suites(tables: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,8 +102,7 @@ def markdown(report: ValidationReport) -> str:
     head = f"{sum(r.passed for r in report.results)} of {len(report.results)} rules passed. Data Docs: `{report.docs}`"
     rows = sorted(report.results, key=lambda result: result.passed)
     lines = [
-        f"| {'✓' if r.passed else '✗'} | {r.rule} | {r.severity} | {r.observed.replace('|', '/')} | {r.bound} |" for r in rows
+        f"| {'✓' if r.passed else '✗'} | {r.rule} | {r.severity} | {r.observed.replace('|', '/')} | {r.bound} |"
+        for r in rows
     ]
     return "\n".join([head, "", "| | rule | severity | observed | bound |", "|---|---|---|---|---|", *lines])
-
-

@@ -150,15 +150,13 @@ class Ledger:
 
         self.client.log_batch(run_id, tags=[RunTag(key, value[:5000]) for key, value in values.items()])
 
-    def candidate(self, parent: str, report: EvaluationReport, figures: Mapping[str, Any] | None = None) -> str:
+    def candidate(self, parent: str, report: EvaluationReport) -> str:
         """Logs one candidate as a nested run with the same metric names as its siblings."""
         tags = {"fenqun.candidate": report.candidate, "fenqun.warm": str(report.warm).lower()}
         if report.refused:
             tags["fenqun.refused"] = "; ".join(report.refused)
         run_id = self.start(report.candidate, {"cluster": report.params}, tags, parent)
         self.metrics(run_id, flat_metrics(report.metrics))
-        for name, figure in (figures or {}).items():
-            self.client.log_figure(run_id, figure, f"figures/{name}")
         self.finish(run_id)
         return run_id
 
@@ -183,6 +181,11 @@ class Ledger:
         source = Path(folder)
         log = self.client.log_artifacts if source.is_dir() else self.client.log_artifact
         log(run_id, str(source), under)
+
+    def figure(self, run_id: str, caption: str, figure: Any) -> None:
+        """Logs a figure as a PNG named after its caption."""
+        name = "".join(letter if letter.isalnum() else "-" for letter in caption.lower())
+        self.client.log_figure(run_id, figure, f"figures/{name}.png")
 
     def registered(self, bundle_sha256: str) -> "ModelVersion | None":
         """The model version whose bundle has this content, if there is one."""

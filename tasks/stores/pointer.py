@@ -26,6 +26,7 @@ class Live(Report):
     bundle: str = Field(description="folder of the bundle, relative to the state folder")
     run_id: str = Field(description="the MLflow run that registered it")
     tables: dict[str, int] = Field(default_factory=dict, description="published table -> Delta version")
+    users: int = Field(description="users of the data that it was fitted on")
     as_of: datetime
     promoted_at: datetime
     author: str = Field("schedule", description="who promoted it")

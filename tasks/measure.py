@@ -1,0 +1,40 @@
+"""measure: candidate and champion on today's data, as the gates see them."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.artifacts import RunContext
+from schemas.config import EvaluateConfig, GateConfig
+from schemas.reports import EvaluationReport
+from schemas.runs import Attempt, Landed, Proof, Registered, Standing, Vectors
+from tasks.segments._measured import GateInput
+from tasks.serving.judging import candidate_input, champion_input
+
+
+@task(name="measure candidate", cache_policy=NO_CACHE, tags=["cpu"])
+def measure_candidate(
+    model: Registered,
+    report: EvaluationReport,
+    proof: Proof,
+    vectors: Vectors,
+    standing: Standing | None,
+    landed: Landed,
+    policy: GateConfig,
+    run: RunContext,
+) -> GateInput:
+    """Everything that the gates look at, of the candidate."""
+    return candidate_input(model, report, proof, vectors, standing, landed, policy, run)
+
+
+@task(name="measure champion", cache_policy=NO_CACHE, tags=["cpu"])
+def measure_champion(
+    standing: Standing,
+    attempt: Attempt,
+    proof: Proof,
+    landed: Landed,
+    config: EvaluateConfig,
+    policy: GateConfig,
+    run: RunContext,
+) -> GateInput:
+    """The same of the champion, measured anew on today's data."""
+    return champion_input(standing, attempt, proof, landed, config, policy, run)

@@ -1,0 +1,33 @@
+"""Fits a candidate in its own space: freshly made vectors, or the champion's where it starts from the champion."""
+
+from schemas.artifacts import RunContext
+from schemas.config import IdentityConfig
+from schemas.runs import Attempt, Candidate, Standing, Vectors
+from tasks.serving.candidates import fit_candidate
+from tasks.serving.revisiting import warm_start
+
+
+def attempt(
+    candidate: Candidate,
+    full: Vectors,
+    train: Vectors,
+    standing: Standing | None,
+    config: IdentityConfig,
+    run: RunContext,
+) -> Attempt:
+    """Fits one candidate.
+
+    Args:
+        candidate: Which algorithm; a warm one needs `standing`.
+        full: Vectors of all data.
+        train: Vectors of the train slice, for the held-out number: fitted fresh there, so that nothing leaks in from
+            a champion that saw the test slice.
+        standing: The champion on today's data.
+        config: When a new centroid joins the champion's.
+        run: Gives the seed.
+    """
+    vectors, init = full.represented.output, None
+    if candidate.warm and standing is not None:
+        vectors, init = standing.vectors, warm_start(standing, config, run.seed)
+    fitted = fit_candidate(candidate, vectors, train.represented.output, run, init)
+    return Attempt(candidate=candidate, fitted=fitted, vectors=vectors)

@@ -1,0 +1,190 @@
+"""Gathers what the gates look at: candidate and champion, both measured on today's data."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.artifacts import ArtifactRef, RunContext
+from schemas.config import EvaluateConfig, GateConfig
+from schemas.evaluation import EvaluationContext
+from schemas.reports import EvaluationReport, Metric
+from schemas.runs import Attempt, Candidate, Landed, Proof, Registered, Standing, Vectors
+from schemas.tables import EVENTS, SEGMENT_ID, TEXTS, TIMESTAMP, USER_ID
+from tasks.segments import _format
+from tasks.segments import bundle as bundles
+from tasks.segments._measured import LIFT, SILHOUETTE, STABILITY, GateInput, SliceFigures
+from tasks.segments.bundle import Bundle
+from tasks.segments.identity import churn
+from tasks.serving.building import BUNDLE
+from tasks.serving.candidates import refitter, truth_groups
+from tasks.serving.fitting import matrix
+from tasks.serving.plugins import plugin
+from tasks.serving.revisiting import champion_labels
+from tasks.stores.artifacts import fingerprint
+from tasks.stores.buckets import Refs, read_frames
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+
+def candidate_input(
+    model: Registered,
+    report: EvaluationReport,
+    proof: Proof,
+    vectors: Vectors,
+    standing: Standing | None,
+    landed: Landed,
+    policy: GateConfig,
+    run: RunContext,
+) -> GateInput:
+    """The candidate as the gates see it.
+
+    Args:
+        model: The registered version.
+        report: Its metrics on all data.
+        proof: Its held-out figures.
+        vectors: How fresh vectors were made; their columns are held against the bundle's.
+        standing: The champion on the same data, for churn.
+        landed: The data.
+        policy: Which groups are declared.
+        run: Gives as_of.
+    """
+    bundle = bundles.load(f"{model.bundle.path}/{BUNDLE}", model.sha256)
+    facts = _assigned(model.assignments, bundle.manifest.ids, landed.tables, proof, policy)
+    metrics = {**report.metrics, LIFT: proof.heldout}
+    moved = None if standing is None else _churn(standing, model.assignments)
+    return GateInput(
+        **_data(landed, run), **facts, metrics=metrics, required=required(landed.tables),
+        features_sha256=columns_sha256(vectors) if not report.warm else bundle.manifest.feature_sha256,
+        expected_features_sha256=bundle.manifest.feature_sha256, leaked=leaked(bundle, model.assignments, landed, run),
+        previous_users=None if standing is None else standing.users, churn=moved,
+    )  # fmt: skip
+
+
+def champion_input(
+    standing: Standing,
+    attempt: Attempt,
+    proof: Proof,
+    landed: Landed,
+    config: EvaluateConfig,
+    policy: GateConfig,
+    run: RunContext,
+) -> GateInput:
+    """The champion as the gates see it, measured anew: its segments on today's users, in the candidate's space.
+
+    Args:
+        standing: The champion on today's data.
+        attempt: The candidate, whose vectors give the space that both are compared in.
+        proof: Held-out figures of the champion's recipe on the same slices.
+        landed: The data.
+        config: Of the metrics.
+        policy: Which groups are declared.
+        run: Gives as_of and the seed.
+    """
+    _, X = matrix(attempt.vectors)
+    _, labels = champion_labels(standing)
+    champion = Candidate(name="champion", algorithm=standing.algorithm)
+    context = EvaluationContext(
+        X=X, labels=labels, space=standing.algorithm.get("space", "euclidean"), seed=run.seed,
+        refit=refitter(champion, X),
+    )  # fmt: skip
+    metrics = {name: plugin("metrics", name).compute(context, config) for name in (SILHOUETTE, STABILITY)}
+    facts = _assigned(standing.assignments, standing.ids, landed.tables, proof, policy)
+    return GateInput(
+        **_data(landed, run), **facts, metrics={**metrics, LIFT: proof.heldout}, required=required(landed.tables),
+        features_sha256=None, expected_features_sha256=None, leaked=None,
+    )  # fmt: skip
+
+
+def required(tables: Refs) -> tuple[str, ...]:
+    """Metrics that may not be missing; held-out lift only where there are events to hold out."""
+    return (SILHOUETTE, STABILITY, LIFT) if EVENTS.name in tables else (SILHOUETTE, STABILITY)
+
+
+def _data(landed: Landed, run: RunContext) -> dict[str, object]:
+    """What candidate and champion share: the data, its age, and that it passed (a failed suite stops the run)."""
+    return {
+        "data": fingerprint(landed.tables), "as_of": run.as_of, "newest_event": newest(landed.tables),
+        "validated": True, "published": True,
+    }  # fmt: skip
+
+
+def newest(tables: Refs) -> "datetime | None":
+    """Timestamp of the newest event or text."""
+    found = [
+        frame[TIMESTAMP].max()
+        for name in (EVENTS.name, TEXTS.name)
+        if name in tables
+        for frame in read_frames(tables[name])
+        if len(frame)
+    ]
+    return max(found, default=None)  # type: ignore[type-var]
+
+
+def _assigned(
+    assignments: ArtifactRef, ids: tuple[str, ...], tables: Refs, proof: Proof, policy: GateConfig
+) -> dict[str, object]:
+    """Counts over a table of assignments."""
+    import polars as pl
+
+    frame = pl.concat([part.select(USER_ID, SEGMENT_ID) for part in read_frames(assignments)])
+    sizes = dict(frame[SEGMENT_ID].drop_nulls().value_counts().iter_rows())
+    return {
+        "users": frame[USER_ID].n_unique(), "rows": len(frame), "distinct": frame[USER_ID].n_unique(),
+        "unassigned": frame[SEGMENT_ID].null_count(), "sizes": {name: sizes.get(name, 0) for name in ids},
+        "slices": {column: _slices(frame, tables, column, proof) for column in policy.slices},
+    }  # fmt: skip
+
+
+def _slices(frame: "pl.DataFrame", tables: Refs, column: str, proof: Proof) -> dict[str, SliceFigures]:
+    """Unassigned share and lift of each group of a column of users."""
+    groups = truth_groups(tables, frame[USER_ID], column)
+    missing = frame[SEGMENT_ID].is_null()
+    lifts = proof.slices.get(column, {})
+    found = {}
+    for group in groups.drop_nulls().unique().sort():
+        mask = (groups == group).fill_null(False)
+        n = int(mask.sum())
+        lift = lifts.get(group, (0, None))[1]
+        found[str(group)] = SliceFigures(n=n, unassigned=float(missing.filter(mask).sum()) / n, lift=lift)
+    return found
+
+
+def columns_sha256(vectors: Vectors) -> str:
+    """Hash of the columns that fresh vectors were really made from, in order."""
+    named = [f"{kind}.{column}" for kind, made in vectors.features.items() for column in made.output.columns[1:]]
+    width = 0 if vectors.texts is None else vectors.texts.encoder["dimension"]
+    return _format.sha256(_format.encode_json([*named, *(f"text.{i}" for i in range(width))]))
+
+
+def _churn(standing: Standing, assignments: ArtifactRef) -> Metric:
+    """Share of the users whom the champion assigns who would change segment."""
+    import polars as pl
+
+    before, after = (
+        pl.concat([part.select(USER_ID, SEGMENT_ID) for part in read_frames(ref)])
+        for ref in (standing.assignments, assignments)
+    )
+    both = before.join(after, on=USER_ID, suffix="_after")
+    return churn(both[SEGMENT_ID].to_numpy(), both[f"{SEGMENT_ID}_after"].to_numpy())
+
+
+def leaked(bundle: Bundle, assignments: ArtifactRef, landed: Landed, run: RunContext) -> int:
+    """Users of the first bucket whose assignment changes when everything after as_of is taken away."""
+    import polars as pl
+
+    from tasks.serving.building import cached_lookup
+    from tasks.serving.compose import segmenter
+    from tasks.stores.buckets import read_bucket
+
+    bucket = {
+        name: frame.filter(pl.col(TIMESTAMP) <= run.as_of) if name in (EVENTS.name, TEXTS.name) else frame
+        for name, frame in read_bucket(landed.tables, 0).items()
+    }
+    ready = segmenter(bundle, lookup=cached_lookup(bundle, run.home))
+    again = ready.assign(bucket, run.as_of, "").select(USER_ID, SEGMENT_ID)
+    stored = next(read_frames(assignments)).select(USER_ID, SEGMENT_ID)
+    both = stored.join(again, on=USER_ID, how="full", suffix="_again", coalesce=True)
+    return int(np.count_nonzero(both[SEGMENT_ID].ne_missing(both[f"{SEGMENT_ID}_again"]).to_numpy()))
