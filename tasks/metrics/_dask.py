@@ -30,7 +30,7 @@ def dask_samples(X: Any, codes: Codes, metric: str) -> np.ndarray:
         raise DataError(f"silhouette of a Dask array: metric {metric!r} needs all pairs; use {CLOSED_FORM}")
     X = X.rechunk({1: -1})
     blocks = X.to_delayed().ravel()
-    labels = np.split(codes.codes, np.cumsum(X.chunks[0])[:-1])
+    labels = np.split(codes.codes.astype(np.int32), np.cumsum(X.chunks[0])[:-1])
     origin = np.asarray(X.mean(axis=0, dtype=np.float64).compute()) if metric == "sqeuclidean" else None
     sums = [
         dask.delayed(partial_sums)(block, part, codes.k, metric, origin)

@@ -58,7 +58,8 @@ def silhouette_samples(X: np.ndarray, labels: np.ndarray, metric: str = "cosine"
 
         return dask_samples(X, codes, metric)
     if metric in CLOSED_FORM:
-        origin = X.mean(axis=0, dtype=np.float64) if metric == "sqeuclidean" else None
+        sample = X[:: max(1, len(X) // 4096)]  # any point near the data will do
+        origin = sample.mean(axis=0, dtype=np.float64) if metric == "sqeuclidean" else None
         sums = partial_sums(X, codes.codes, codes.k, metric, origin)
         return silhouette_from_sums(X, codes.codes, sums, metric)
     if metric != "euclidean":
