@@ -121,7 +121,7 @@ class EmbeddingCache:
         for shard, edge, start, stop in zip(self._shards, edges, cuts[:-1], cuts[1:], strict=False):
             if stop > start:
                 wanted = order[start:stop]
-                vectors[wanted] = self._rows(shard, places[wanted] - edge)
+                vectors[wanted] = self._rows(shard, places[wanted] - edge).astype(np.float32)
         return vectors
 
     def _hash(self, texts: Sequence[str]) -> np.ndarray:
