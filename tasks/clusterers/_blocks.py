@@ -32,6 +32,10 @@ class Blocks:
         """The rows of a block among all rows."""
         return slice(int(self.starts[block]), int(self.starts[block + 1]))
 
+    def size(self, block: int) -> int:
+        """How many rows a block has."""
+        return int(self.starts[block + 1] - self.starts[block])
+
     def run(self, calls: Sequence[tuple[Callable[..., Any], tuple[int, ...], tuple[Any, ...]]]) -> list[Any]:
         """Results of kernel(*blocks, *others) for each (kernel, block numbers, others); on Dask as one graph."""
         if not self.lazy:

@@ -58,6 +58,11 @@ def is_dask(X: Any) -> bool:
     return type(X).__module__.partition(".")[0] == "dask"
 
 
+def in_memory(X: Any) -> np.ndarray:
+    """X as an array; a Dask array is computed."""
+    return np.asarray(X)
+
+
 def canonical(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number segments by decreasing size, ties by first row; noise stays −1.
 

@@ -35,7 +35,8 @@ def knee(curve: np.ndarray) -> float:
     """The value at the knee of a rising curve (m,), by kneedle (Satopaa et al. 2011); its 95 % quantile without one."""
     from kneed import KneeLocator
 
-    found = KneeLocator(np.arange(len(curve)), curve, curve="convex", direction="increasing").knee
+    flat = len(curve) < 3 or curve[0] == curve[-1]
+    found = None if flat else KneeLocator(np.arange(len(curve)), curve, curve="convex", direction="increasing").knee
     eps = float(np.quantile(curve, 0.95)) if found is None else float(curve[int(found)])
     return max(eps, float(np.finfo(np.float32).tiny))
 

@@ -74,6 +74,20 @@ def nearest(X: np.ndarray, centroids: np.ndarray, space: Space) -> tuple[np.ndar
     return labels, distance, second
 
 
+def distances_to(X: np.ndarray, centroids: np.ndarray, labels: np.ndarray, space: Space) -> np.ndarray:
+    """Exact distance (n,) float64 of each row of X (n, d) to the centroid of its label (n,), 0 or more."""
+    targets, distance = points(centroids, space), np.empty(len(X))
+    step = chunk_rows(X.shape[1])
+    for start in range(0, len(X), step):
+        part = slice(start, start + step)
+        rows, aims = points(X[part], space), targets[labels[part]]
+        squares = paired_squares(rows, aims)
+        if space == "cosine":
+            squares[~(rows.any(axis=1) & aims.any(axis=1))] = 2.0
+        distance[part] = from_squares(squares, space)
+    return distance
+
+
 def _nearest_chunk(rows: np.ndarray, targets: np.ndarray, space: Space) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     i, j = _candidates(rows, targets)
     exact = np.full((len(rows), len(targets)), np.inf)

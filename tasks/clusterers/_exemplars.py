@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas.evaluation import Assignment
 from tasks.clusterers._common import check_rows
-from tasks.clusterers._distances import Space, from_squares
+from tasks.clusterers._distances import Space, distances_to, from_squares
 from tasks.clusterers._neighbours import CELL, Cells
 
 
@@ -20,17 +20,19 @@ class Exemplars:
         rows: (m, d) float32 exemplars; none where everything is noise.
         groups: (m,) int32 their segments.
         space: the space of distances.
-        reach: a row farther than this from every exemplar is noise, in `space`; inf: none is.
+        reach: (k,) a row farther than this from the nearest segment's exemplars is noise, in `space`; None: none is.
         labels: (n,) int32 of the rows it was fitted on; empty after loading.
         extras: figures of the fit.
+        centroids: (k, d) float64; where given, distances are told to these, while exemplars decide.
     """
 
     rows: np.ndarray
     groups: np.ndarray
     space: Space
-    reach: float = np.inf
+    reach: np.ndarray | None = None
     labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
     extras: dict[str, Any] = field(default_factory=dict)
+    centroids: np.ndarray | None = None
 
     @cached_property
     def cells(self) -> Cells:
@@ -40,8 +42,8 @@ class Exemplars:
     def assign(self, X: np.ndarray) -> Assignment:
         """The segment of the nearest exemplar of each row of X (n, d), or −1 beyond `reach`.
 
-        Distance is to the nearest exemplar, second the next nearest segment; of noise it is the nearest one. Exact
-        float64 differences, ties to the lower segment.
+        Distance is to the nearest exemplar (or the segment's centroid), second the next nearest segment; of noise it is
+        the nearest one. Exact float64 differences, ties to the lower segment.
         """
         X = check_rows(X)
         if not len(self.rows):
@@ -49,14 +51,18 @@ class Exemplars:
             return Assignment(nothing, np.full(len(X), np.inf), nothing.copy())
         labels, squares, second = two_best(self._squares(X))
         distance = from_squares(squares, self.space)
-        noise = distance > self.reach
+        noise = np.zeros(len(X), bool) if self.reach is None else distance > self.reach[labels]
+        if self.centroids is not None:
+            distance = distances_to(X, self.centroids, labels, self.space)
         second[noise] = labels[noise]
         labels[noise] = -1
         return Assignment(labels, distance, second)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The exemplars, their segments and the reach."""
-        return {"rows": self.rows, "groups": self.groups, "reach": np.array([self.reach])}
+        """The exemplars and their segments, the reach and the centroids where there are any."""
+        extra = {"reach": self.reach, "centroids": self.centroids}
+        given = {key: values for key, values in extra.items() if values is not None}
+        return {"rows": self.rows, "groups": self.groups, **given}
 
     def _squares(self, X: np.ndarray) -> np.ndarray:
         """Exact least squares (n, k) to each segment where it may be the nearest or second, else inf."""
@@ -107,4 +113,5 @@ def two_best(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def from_arrays(arrays: dict[str, np.ndarray], space: Space) -> Exemplars:
     """The fitted exemplars again, from `Exemplars.arrays()`."""
-    return Exemplars(arrays["rows"], arrays["groups"], space, float(arrays["reach"][0]))
+    reach, centroids = arrays.get("reach"), arrays.get("centroids")
+    return Exemplars(arrays["rows"], arrays["groups"], space, reach, centroids=centroids)

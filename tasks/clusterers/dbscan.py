@@ -83,7 +83,8 @@ def fit(
     core = np.flatnonzero(is_core)
     extras |= {"eps": eps, "core": core, "noise_share": float((labels < 0).mean())}
     extras["warnings"] += _told(labels) + outlier_warnings(X, labels)
-    return Exemplars(blocks.take(core), labels[core], config.space, eps, labels, extras)
+    reach = np.full(labels.max() + 1, eps)
+    return Exemplars(blocks.take(core), labels[core], config.space, reach, labels, extras)
 
 
 def _told(labels: np.ndarray) -> list[str]:

@@ -1,0 +1,97 @@
+"""K-Means against scikit-learn, its warm start, its spherical form, and Dask blocks."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+from schemas.errors import DataError
+from tasks.clusterers import kmeans, minibatch_kmeans
+
+
+def draw(n=3000, d=8, groups=6, seed=0, spread=6.0):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(groups, size=n)
+    return (spread * rng.normal(size=(groups, d))[truth] + rng.normal(size=(n, d))).astype(np.float32), truth
+
+
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_inertia_is_squared_and_equals_scikit_learns(k):
+    X, _ = draw(spread=1.0)
+    start = X[:k].copy()
+    mine = kmeans.fit(X, kmeans.Config(k=k, max_iter=100), np.random.default_rng(0), init=start)
+    theirs = KMeans(k, init=start.astype(np.float64), n_init=1, max_iter=100).fit(X.astype(np.float64))
+    assert mine.extras["inertia"] == pytest.approx(theirs.inertia_, rel=1e-6)
+    assert adjusted_rand_score(mine.labels, theirs.labels_) > 0.999
+
+
+def test_segments_are_numbered_by_size():
+    X, _ = draw()
+    fitted = kmeans.fit(X, kmeans.Config(k=6), np.random.default_rng(0))
+    assert (np.diff(np.bincount(fitted.labels)) <= 0).all()
+
+
+def test_a_warm_start_stays_where_the_champion_is():
+    X, _ = draw(spread=1.0)
+    champion = kmeans.fit(X, kmeans.Config(k=8), np.random.default_rng(0))
+    again = kmeans.fit(X, kmeans.Config(k=8), np.random.default_rng(9), init=champion.centroids)
+    assert adjusted_rand_score(champion.labels, again.labels) > 0.98
+
+
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_fewer_starting_centroids_leave_room_for_a_birth(space):
+    X, truth = draw(groups=6)
+    old = truth < 5
+    champion = kmeans.fit(X[old], kmeans.Config(k=5, space=space), np.random.default_rng(0))
+    grown = kmeans.fit(X, kmeans.Config(k=6, space=space), np.random.default_rng(1), init=champion.centroids)
+    assert adjusted_rand_score(truth, grown.labels) > 0.99
+
+
+def test_starting_centroids_that_do_not_fit_are_refused():
+    X, _ = draw(n=50)
+    for shape in ((7, 8), (3, 5)):
+        with pytest.raises(DataError, match="starting centroids of shape"):
+            kmeans.fit(X, kmeans.Config(k=6), np.random.default_rng(0), init=np.zeros(shape))
+
+
+def test_spherical_centroids_are_unit_and_a_fixed_point():
+    X, _ = draw(spread=1.0)
+    fitted = kmeans.fit(X, kmeans.Config(k=6, space="cosine", tol=0), np.random.default_rng(0))
+    unit = X / np.linalg.norm(X.astype(np.float64), axis=1, keepdims=True)
+    sums = np.stack([unit[fitted.labels == j].sum(axis=0) for j in range(6)])
+    assert np.allclose(np.linalg.norm(fitted.centroids, axis=1), 1, atol=1e-12)
+    assert np.allclose(sums / np.linalg.norm(sums, axis=1, keepdims=True), fitted.centroids, atol=1e-5)
+    squares = ((unit - fitted.centroids[fitted.labels]) ** 2).sum()
+    assert fitted.extras["inertia"] == pytest.approx(squares, rel=1e-9)
+
+
+@pytest.mark.parametrize("module", [kmeans, minibatch_kmeans])
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_dask_blocks_find_the_same_segments(module, space):
+    X, truth = draw(seed=4)
+    lazy = da.from_array(X, chunks=(700, 3))
+    fitted = module.fit(lazy, module.Config(k=6, space=space), np.random.default_rng(0))
+    assert adjusted_rand_score(truth, fitted.labels) > 0.99
+    assert np.array_equal(fitted.assign(X).labels, fitted.labels)
+
+
+def test_dask_and_memory_agree_from_the_same_start():
+    X, _ = draw(spread=1.0)
+    config = kmeans.Config(k=7, max_iter=100, tol=1e-9)
+    one = kmeans.fit(X, config, np.random.default_rng(0), init=X[:7])
+    other = kmeans.fit(da.from_array(X, chunks=(500, -1)), config, np.random.default_rng(0), init=X[:7])
+    assert one.extras["inertia"] == pytest.approx(other.extras["inertia"], rel=1e-4)
+
+
+def test_a_bad_value_in_a_dask_block_names_its_column():
+    X, _ = draw()
+    X[2500, 5] = np.nan
+    with pytest.raises(DataError, match="column 5"):
+        kmeans.fit(da.from_array(X, chunks=(700, -1)), kmeans.Config(k=3), np.random.default_rng(0))
+
+
+def test_identical_rows_make_one_segment_and_say_so():
+    fitted = kmeans.fit(np.ones((50, 3), np.float32), kmeans.Config(k=4), np.random.default_rng(0))
+    assert set(fitted.labels) == {0}
+    assert "make only 1" in fitted.extras["warnings"][0]

@@ -1,0 +1,155 @@
+"""What every clusterer promises, asked of each file in the folder: a new one is tested without an edit here."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from schemas.errors import DataError
+from tasks.clusterers._common import Centroids
+from tasks.serving.plugins import kinds, plugin
+
+K, EACH, D = 5, 60, 8
+EVERY = [(kind, space) for kind in kinds("clusterers") for space in ("euclidean", "cosine")]
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(K), [EACH + 20 * i for i in range(K)])
+    truth = truth[rng.permutation(len(truth))]
+    centres = 10 * np.eye(K, D) + 1
+    return (centres[truth] + rng.normal(scale=0.5, size=(len(truth), D))).astype(np.float32), truth
+
+
+def config_of(kind, space, k=K):
+    fields = plugin("clusterers", kind).Config.model_fields
+    return plugin("clusterers", kind).Config(space=space, **({"k": k} if "k" in fields else {}))
+
+
+def fit(kind, space, X, y, seed=0, k=K):
+    return plugin("clusterers", kind).fit(X, config_of(kind, space, k), np.random.default_rng(seed), y=y)
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_finds_planted_blobs_and_labels_align_with_rows(kind, space, blobs):
+    X, truth = blobs
+    fitted = fit(kind, space, X, truth)
+    assert fitted.labels.shape == (len(X),)
+    assert fitted.labels.dtype == np.int32
+    assert adjusted_rand_score(truth, fitted.labels) >= 0.99
+    assert fitted.extras.get("warnings") == []
+    order = np.random.default_rng(1).permutation(len(X))
+    assert adjusted_rand_score(truth[order], fit(kind, space, X[order], truth[order]).labels) >= 0.99
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_same_seed_same_result(kind, space, blobs):
+    X, truth = blobs
+    one, other = fit(kind, space, X, truth, seed=3), fit(kind, space, X, truth, seed=3)
+    assert np.array_equal(one.labels, other.labels)
+    for key, values in one.arrays().items():
+        assert np.array_equal(values, other.arrays()[key]), key
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_one_row_is_assigned_like_a_thousand_also_after_saving(kind, space, blobs):
+    X, truth = blobs
+    fitted = fit(kind, space, X, truth)
+    arrays = fitted.arrays()
+    assert all(values.dtype.kind in "fiu" for values in arrays.values())
+    again = plugin("clusterers", kind).from_arrays({k: v.copy() for k, v in arrays.items()}, config_of(kind, space))
+    rng = np.random.default_rng(2)
+    news = np.concatenate([X, X[:50] * 1.5, rng.normal(scale=8, size=(200, D)).astype(np.float32)])
+    whole = fitted.assign(news)
+    assert whole.labels.dtype == whole.second.dtype == np.int32
+    assert whole.distance.dtype == np.float64
+    for mine, loaded in zip(whole, again.assign(news), strict=True):
+        assert np.array_equal(mine, loaded)
+    for row in range(0, len(news), 7):
+        for many, one in zip(whole, again.assign(news[row : row + 1]), strict=True):
+            assert many[row] == one[0]
+    assert (whole.second != whole.labels).all()
+    assert (whole.distance >= 0).all()
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_rows_it_was_fitted_on_get_their_labels_again(kind, space, blobs):
+    X, truth = blobs
+    fitted = fit(kind, space, X, truth)
+    again = fitted.assign(X).labels
+    if isinstance(fitted, Centroids):
+        assert np.array_equal(again, fitted.labels)
+    assert (again == fitted.labels)[fitted.labels >= 0].all()
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_refuses_what_is_not_finite_and_names_the_column(kind, space, bad, blobs):
+    X, truth = blobs
+    X = X.copy()
+    X[17, 3] = bad
+    with pytest.raises(DataError, match=r"column 3 .* row 17"):
+        fit(kind, space, X, truth)
+    fitted = fit(kind, space, blobs[0], truth)
+    with pytest.raises(DataError, match="column 3"):
+        fitted.assign(X)
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_degenerate_rows_get_a_label_or_a_clear_word(kind, space):
+    rng = np.random.default_rng(5)
+    same = np.ones((40, 3), np.float32)
+    line = np.concatenate([rng.normal(-9, 0.1, 40), rng.normal(9, 0.1, 40)]).astype(np.float32)[:, None]
+    constant = np.column_stack([line, np.full(80, 7.0)]).astype(np.float32)
+    ties = np.repeat(np.array([[0, 1], [1, 0], [1, 1]], np.float32), 30, axis=0)
+    for X in (same, line, constant, ties):
+        fitted = fit(kind, space, X, np.arange(len(X)) % 2, k=2)
+        assert len(fitted.labels) == len(X)
+        distance = fitted.assign(X).distance
+        assert np.isfinite(distance[fitted.labels >= 0]).all()
+        if X is not ties:  # identical rows stay together
+            _, group = np.unique(X, axis=0, return_inverse=True)
+            assert len(np.unique(np.column_stack([group.ravel(), fitted.assign(X).labels]), axis=0)) == group.max() + 1
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_fewer_users_than_segments_and_one_user(kind, space):
+    X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    if "k" in plugin("clusterers", kind).Config.model_fields:
+        with pytest.raises(DataError, match="3 users cannot make 5 segments"):
+            fit(kind, space, X, None)
+        alone = fit(kind, space, X, None, k=1)
+        assert alone.labels.tolist() == [0, 0, 0]
+        assert alone.assign(X).second.tolist() == [-1, -1, -1]
+        assert fit(kind, space, X[:1], None, k=1).labels.tolist() == [0]
+    elif kind != "classifier":
+        assert fit(kind, space, X[:1], None).labels.tolist() == [-1]
+
+
+@pytest.mark.parametrize("kind", kinds("clusterers"))
+def test_an_outlier_takes_no_segment_unnoticed(kind, blobs):
+    X, truth = blobs
+    X = X.copy()
+    X[11, 2] = 1e6
+    if kind == "classifier":
+        pytest.skip("its segments are the labels given")
+    fitted = fit(kind, "euclidean", X, truth)
+    label = fitted.labels[11]
+    if label >= 0 and (fitted.labels == label).sum() == 1:
+        assert any("row 11" in line and "column 2" in line for line in fitted.extras["warnings"])
+    else:
+        assert label < 0 or (fitted.labels == label).sum() > 10
+
+
+@pytest.mark.parametrize("kind", kinds("clusterers"))
+def test_a_name_is_readable_and_tells_parameters_apart(kind):
+    module = plugin("clusterers", kind)
+    assert module.name(module.Config()).isascii()
+    if "k" in module.Config.model_fields:
+        assert module.name(module.Config(k=7)) != module.name(module.Config(k=8))
+
+
+@pytest.mark.parametrize("kind", kinds("clusterers"))
+def test_a_config_tells_of_every_field(kind):
+    fields = plugin("clusterers", kind).Config.model_fields
+    assert all(field.description for key, field in fields.items() if key != "kind")
