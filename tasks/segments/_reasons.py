@@ -99,7 +99,7 @@ def from_state(state: State, k: int) -> Reasons:
     try:
         columns = tuple(state.meta["columns"])
         reasons = Reasons(columns, state.arrays["mean"], state.arrays["scale"], state.arrays["lean"])
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise DataError(f"reasons: {error} is missing; the bundle is damaged") from error
     f = len(columns)
     if reasons.mean.shape != (f,) or reasons.scale.shape != (f,) or reasons.lean.shape != (k, f):

@@ -153,8 +153,8 @@ def _check_states(manifest: Manifest, states: dict[str, State]) -> None:
     if missing or extra:
         raise DataError(f"bundle: states missing {sorted(missing)}, not expected {sorted(extra)}")
     for family in manifest.families:
-        columns = states[family_state(family.family)].meta.get("columns", ())
-        if tuple(columns) != family.columns:
+        columns = states[family_state(family.family)].meta.get("columns")
+        if not isinstance(columns, list | tuple) or tuple(columns) != family.columns:
             raise DataError(f"bundle: the columns of {family.family} are not those of its state")
     for name, state in states.items():
         for array in state.arrays:

@@ -118,7 +118,7 @@ def from_state(state: State, k: int) -> Ladder:
         ladder = Ladder(
             tuple(meta["events"]), tuple(meta["rungs"]), arrays["accuracy"], arrays["prior"], classifiers, meta["users"]
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"ladder: {error} is missing; the bundle is damaged") from error
     shapes = [
         one.weights.shape == (len(one.mean) + 1, k) and one.mean.shape == one.scale.shape

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T", bound=Section)
+R = TypeVar("R")
 Lookup = Callable[[list[str]], np.ndarray]
 """Texts -> (n, d) float32 vectors: from the cache of embeddings, or straight from the encoder."""
 
@@ -84,15 +85,23 @@ def representation(state: State, config: dict[str, Any]) -> Represents:
     """The fitted representation."""
     from tasks.representation import from_state
 
-    return from_state(state, _config(RepresentConfig, config, "represent"))
+    settings = _config(RepresentConfig, config, "represent")
+    return _rebuilt("representation", lambda: from_state(state, settings))
 
 
 def clusterer(entry: bundle.Plugin, state: State) -> Assigns:
     """The fitted clusterer."""
     module = plugin("clusterers", entry.kind)
     config = _config(module.Config, entry.config, f"clusterers.{entry.kind}")
-    fitted: Assigns = module.from_arrays(dict(state.arrays), config)
-    return fitted
+    return _rebuilt("clusterer", lambda: module.from_arrays(dict(state.arrays), config))
+
+
+def _rebuilt(what: str, build: Callable[[], R]) -> R:
+    """What a plugin makes of its state; whatever it trips over is the bundle's fault, not the caller's."""
+    try:
+        return build()
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise DataError(f"bundle: the {what} cannot be rebuilt ({type(error).__name__}: {error}); retrain") from error
 
 
 def lazy_lookup(entry: Encoder, device: str = "auto") -> Lookup:

@@ -5,6 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas.artifacts import State
 from schemas.errors import DataError
@@ -322,3 +324,51 @@ def test_the_order_of_features_has_one_hash():
     turned = bundles.Family(family="behaviour", config={}, columns=("b", "a"))
     assert manifest(families=(turned,)).feature_sha256 != manifest().feature_sha256
     assert manifest().columns == ("behaviour.a", "behaviour.b", "text.0", "text.1")
+
+
+HITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4)
+
+
+@given(st.sampled_from([FACTS, ARRAYS]), HITS)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_is_a_clear_refusal_or_harmless(saved, name, hits):
+    whole = (saved / name).read_bytes()
+    damaged = bytearray(whole)
+    for where, byte in hits:
+        damaged[int(where * (len(damaged) - 1))] = byte
+    (saved / name).write_bytes(damaged)
+    resign(saved)
+    try:
+        bundles.to_files(bundles.load(saved))
+    except DataError as error:
+        words = str(error)
+        assert "\n" not in words
+    finally:
+        (saved / name).write_bytes(whole)
+        resign(saved)
+
+
+def _places(value, at=()):
+    yield at
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(inner, (*at, key))
+
+
+def test_facts_of_another_form_are_a_clear_refusal_or_harmless(saved):
+    whole = json.loads((saved / FACTS).read_text())
+    refused = 0
+    for place in [place for place in _places(whole) if place]:
+        for odd in (None, -1, "x", [], {}, [[]], 1e300):
+            facts = json.loads(json.dumps(whole))
+            inner = facts
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = odd
+            (saved / FACTS).write_text(json.dumps(facts))
+            resign(saved)
+            try:
+                bundles.to_files(bundles.load(saved))
+            except DataError:
+                refused += 1
+    assert refused > 300

@@ -208,3 +208,11 @@ def test_cutting_keeps_the_first_events_by_time_then_row():
         assert left.filter(pl.col("user_id") == user).equals(first)
     assert thin.cut(bucket, 0)["events"].height == 0
     assert thin.cut(bucket, 0)["texts"].height == bucket["texts"]["user_id"].n_unique()
+
+
+@pytest.mark.parametrize("name", ["clusterer", "representation", "calibration", "reasons"])
+@pytest.mark.parametrize("meta", [{}, {"columns": 3, "blocks": 3, "format": 1, "space": 3}])
+def test_states_that_no_plugin_understands_are_a_clear_refusal(fitted, name, meta):
+    made, _, _ = fitted
+    with pytest.raises(DataError):
+        compose.segmenter(Bundle(made.manifest, {**made.states, name: State({}, meta)}))
