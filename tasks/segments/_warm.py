@@ -5,6 +5,8 @@ import numpy as np
 from schemas.config import IdentityConfig
 from tasks.segments import _distances
 
+SAMPLE = 20_000
+
 
 def warm_centroids(X: np.ndarray, old_labels: np.ndarray, k: int) -> np.ndarray:
     """(k, d) float64 means of the champion's members in the new space; NaN rows for segments without members there.
@@ -28,12 +30,14 @@ def grow(
     while it saves at least `birth_gain` of it. Without this a warm start could never bear a segment.
 
     Args:
-        X: (n, d) vectors.
+        X: (n, d) vectors; of more than SAMPLE a random sample decides, for the refit that follows sees them all.
         centroids: (k, d) the old segments' means; NaN rows are dropped.
         config: `birth_gain`.
         rng: Draws the users that are tried, with probability proportional to squared distance (k-means++).
         most: New centroids at most.
     """
+    if len(X) > SAMPLE:
+        X = X[rng.choice(len(X), SAMPLE, replace=False)]
     C = np.asarray(centroids, np.float64)
     C = C[np.isfinite(C).all(axis=1)]
     for _ in range(most):
