@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from schemas.config import (
     CalibrationConfig,
+    DescribeConfig,
     EvaluateConfig,
     ExecutionConfig,
     GateConfig,
@@ -81,6 +82,7 @@ class RetrainConfig(Section):
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     select: SelectConfig = Field(default_factory=SelectConfig)
     identity: IdentityConfig = Field(default_factory=IdentityConfig)
+    describe: DescribeConfig = Field(default_factory=DescribeConfig)
     calibration: CalibrationConfig = Field(default_factory=CalibrationConfig)
     gates: GateConfig = Field(default_factory=GateConfig)
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig)

@@ -9,12 +9,19 @@ from prefect.runtime import flow_run
 
 from flows.config import RetrainConfig
 from schemas.artifacts import RunContext
-from schemas.reports import Choice, EvaluationReport, SegmentProfile, Verdict
-from schemas.runs import Candidate, Landed, Proof, Registered, Standing, Summary, Vectors
+from schemas.reports import SegmentProfile, Verdict
+from schemas.runs import Attempt, Candidate, Contest, Landed, Proof, Registered, Standing, Summary, Vectors
+from tasks.choose import choose
+from tasks.cluster import cluster
 from tasks.embed import embed
+from tasks.evaluate import evaluate
 from tasks.featurize import featurize
+from tasks.measure import measure_champion
+from tasks.prove import prove
 from tasks.represent import represent
+from tasks.segments._measured import GateInput
 from tasks.selection.space import expand
+from tasks.serving.candidates import TEST
 from tasks.serving.fitting import usable
 from tasks.serving.revisiting import recipe, warm_candidate
 from tasks.stores import pointer
@@ -51,11 +58,6 @@ def vectors(config: RetrainConfig, landed: Landed, run: RunContext, high: float)
     return represent(families, blocks, texts, config.represent, config.ingest, run, high, config.execution)
 
 
-def champion_config(config: RetrainConfig, standing: Standing) -> RetrainConfig:
-    """The config with the champion's own way of making vectors."""
-    return config.model_copy(update=recipe(standing, home()))
-
-
 def candidates(config: RetrainConfig, standing: Standing | None) -> list[Candidate]:
     """Every combination of the search space, and the one that starts from the champion."""
     found = expand(config.search.candidates, config.search.mode, config.search.limit, config.seed)
@@ -64,22 +66,43 @@ def candidates(config: RetrainConfig, standing: Standing | None) -> list[Candida
     return [*fresh, warm] if warm else fresh
 
 
+def compete(
+    config: RetrainConfig, landed: Landed, full: Vectors, train: Vectors, standing: Standing | None,
+    run: RunContext, ledger: Ledger,
+) -> Contest:  # fmt: skip
+    """Fits and measures every candidate, each a mapped task and a nested run, and chooses one."""
+    attempts = [
+        cluster.submit(candidate, full, train, standing, config.identity, run)
+        for candidate in candidates(config, standing)
+    ]
+    settings = (config.evaluate, config.select, config.identity, run, ledger)
+    reports = [evaluate.submit(attempt, standing, landed.tables, *settings) for attempt in attempts]
+    measured = tuple(report.result() for report in reports)
+    choice = choose(measured, config.select, run, ledger)
+    at = [report.candidate for report in measured].index(choice.chosen)
+    return Contest(reports=measured, choice=choice, best=attempts[at].result(), report=measured[at])
+
+
+def champion_input(
+    config: RetrainConfig, standing: Standing | None, best: Attempt, landed: Landed, run: RunContext
+) -> GateInput | None:
+    """The champion on today's data as the gates see it: its own features, representation and algorithm, refitted."""
+    if standing is None:
+        return None
+    made = vectors(config.model_copy(update=recipe(standing, home())), landed, run, TEST[0])
+    algorithm = Candidate(name="champion", algorithm=standing.algorithm)
+    proof = prove(algorithm, made, landed.tables, config.evaluate, config.gates.slices, run)
+    return measure_champion(standing, best, proof, landed, config.evaluate, config.gates, run)
+
+
 def summary(
-    config: RetrainConfig,
-    run: RunContext,
-    ledger: Ledger,
-    choice: Choice,
-    chosen: EvaluationReport,
-    proof: Proof,
-    profiles: tuple[SegmentProfile, ...],
-    model: Registered,
-    verdict: Verdict,
-    page: str,
-) -> Summary:
+    config: RetrainConfig, run: RunContext, ledger: Ledger, contest: Contest, proof: Proof,
+    profiles: tuple[SegmentProfile, ...], model: Registered, verdict: Verdict, page: str,
+) -> Summary:  # fmt: skip
     """What the run tells at its end."""
     return Summary(
         segmentation=config.segmentation, run_id=run.run_id, experiment_id=ledger.experiment_id,
-        prefect_run=str(flow_run.id or ""), model_version=model.version, new_version=model.new, chosen=choice.chosen,
-        reason=choice.reason, promoted=verdict.promoted, gates=verdict.gates, profiles=profiles,
-        metrics={**flat_metrics(chosen.metrics), **flat_metrics({"proof": proof.heldout})}, report=page,
+        prefect_run=str(flow_run.id or ""), model_version=model.version, new_version=model.new,
+        chosen=contest.choice.chosen, reason=contest.choice.reason, promoted=verdict.promoted, gates=verdict.gates,
+        profiles=profiles, metrics=flat_metrics({**contest.report.metrics, "proof": proof.heldout}), report=page,
     )  # fmt: skip

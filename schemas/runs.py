@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from schemas.artifacts import ArtifactRef, Fitted
-from schemas.reports import Accounting, Gate, Metric, Report, SegmentProfile
+from schemas.reports import Accounting, Choice, EvaluationReport, Gate, Metric, Report, SegmentProfile
 
 
 class Landed(Report):
@@ -79,6 +79,15 @@ class Attempt(Report):
     candidate: Candidate
     fitted: ArtifactRef
     vectors: ArtifactRef = Field(description="the user vectors that it was fitted on")
+
+
+class Contest(Report):
+    """All candidates of a run, and the one that was chosen."""
+
+    reports: tuple[EvaluationReport, ...]
+    choice: Choice
+    best: Attempt = Field(description="the chosen candidate")
+    report: EvaluationReport = Field(description="its figures")
 
 
 class Proof(Report):

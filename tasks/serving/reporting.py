@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.artifacts import ArtifactRef, RunContext
-from schemas.reports import Choice, EvaluationReport, Lineage, SegmentProfile, ValidationReport, Verdict
-from schemas.runs import Attempt, Landed, Proof, Registered
+from schemas.reports import EvaluationReport, Lineage, SegmentProfile, ValidationReport, Verdict
+from schemas.runs import Attempt, Contest, Landed, Proof, Registered
 from schemas.tables import COLUMN, REASON, TABLE
 from tasks.segments import figures
 from tasks.segments.report import ReportView, SetAside, render
@@ -50,10 +50,8 @@ def set_aside(quarantine: ArtifactRef) -> tuple[SetAside, ...]:
 
 def report(
     segmentation: str,
-    attempt: Attempt,
     landed: Landed,
-    evaluations: Sequence[EvaluationReport],
-    choice: Choice,
+    contest: Contest,
     proof: Proof,
     lineage: Lineage,
     profiles: tuple[SegmentProfile, ...],
@@ -64,17 +62,16 @@ def report(
     ledger: Ledger,
 ) -> Path:
     """Writes the page, logs it with figures and metrics to the run, and returns its path."""
-    pictures = drawn(attempt, profiles, evaluations, run.seed) if ledger.config.log_figures else {}
+    pictures = drawn(contest.best, profiles, contest.reports, run.seed) if ledger.config.log_figures else {}
     view = ReportView(
         segmentation=segmentation, as_of=f"{run.as_of:%Y-%m-%d %H:%M} UTC", model_version=model.version,
-        run_id=run.run_id, profiles=profiles, evaluations=tuple(evaluations), choice=choice, verdict=verdict,
+        run_id=run.run_id, profiles=profiles, evaluations=contest.reports, choice=contest.choice, verdict=verdict,
         lineage=lineage, proof=proof, accounts=landed.accounts, set_aside=set_aside(landed.quarantine),
         validations=validations, figures={caption: figures.svg(figure) for caption, figure in pictures.items()},
     )  # fmt: skip
     path = Path(run.home) / "reports" / segmentation / f"{run.run_id}.html"
     write_text(path, render(view))
-    chosen = next(one for one in evaluations if one.candidate == choice.chosen)
-    metrics = {f"quality.{name}": value for name, value in flat_metrics(chosen.metrics).items()}
+    metrics = {f"quality.{name}": value for name, value in flat_metrics(contest.report.metrics).items()}
     measured = {"proof": proof.heldout, **({"proof.one_to_one": proof.one_to_one} if proof.one_to_one else {})}
     ledger.metrics(run.run_id, {**metrics, **flat_metrics(measured)})
     ledger.files(run.run_id, path, "report")

@@ -1,0 +1,112 @@
+"""Prefect, MLflow and the deployments on loopback, each ended by the process that started it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from schemas.errors import FenqunError
+from tasks.stores.home import home
+
+HOST = "127.0.0.1"
+CONFIGS = Path(__file__).resolve().parents[1] / "deployments" / "configs"
+
+
+@contextmanager
+def running(command: list[str], health: str, environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen]:
+    """A server in a process group of its own, from the first healthy answer until the block ends.
+
+    Raises:
+        FenqunError: it ended, or was not healthy within three minutes; the message names its log.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        _await(process, health, log)
+        yield process
+    finally:
+        _end(process)
+
+
+def _await(process: subprocess.Popen, health: str, log: Path) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise FenqunError(f"{process.args[0]} ended at once; is the port taken? See {log}")
+        try:
+            with urllib.request.urlopen(health, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise FenqunError(f"no answer from {health} within three minutes; see {log}")
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Ends the server and what it started; kills what does not listen."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(5)
+
+
+@contextmanager
+def prefect_server(port: int) -> Iterator[str]:
+    """A Prefect server on loopback; yields its API address."""
+    api = f"http://{HOST}:{port}/api"
+    environment = {"PREFECT_SERVER_UI_API_URL": api, "PREFECT_SERVER_API_HOST": HOST, "PREFECT_API_URL": api}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+    with running(command, f"{api}/health", environment, Path(home()) / "logs" / "prefect.log"):
+        yield api
+
+
+@contextmanager
+def mlflow_server(port: int) -> Iterator[str]:
+    """An MLflow server on loopback over the state folder's SQLite; yields its address."""
+    place = Path(home()) / "mlflow"
+    place.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port),
+        "--backend-store-uri", f"sqlite:///{place / 'mlflow.db'}", "--artifacts-destination", str(place / "artifacts"),
+        "--workers", "1",
+    ]  # fmt: skip
+    address = f"http://{HOST}:{port}"
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with running(command, f"{address}/health", environment, Path(home()) / "logs" / "mlflow.log"):
+        yield address
+
+
+def serve(prefect_port: int, mlflow_port: int) -> None:
+    """Serves both, and every config of deployments/configs as a deployment, until interrupted."""
+    os.environ["PREFECT_API_URL"] = f"http://{HOST}:{prefect_port}/api"
+    with prefect_server(prefect_port), mlflow_server(mlflow_port) as mlflow:
+        print(
+            f"Prefect  http://{HOST}:{prefect_port}\nMLflow   {mlflow}/?workflowType=machine_learning\nCtrl-C ends both."
+        )
+        serve_deployments()
+
+
+def serve_deployments() -> None:
+    """Serves `retrain` once for every shipped config: forms in the UI, runs in processes of their own."""
+    from prefect import serve as serve_all
+
+    from flows.config import load
+    from flows.retrain import retrain
+
+    deployments = [
+        retrain.to_deployment(
+            name=path.stem, parameters={"config": load(path).model_dump(mode="json")}, tags=["fenqun"]
+        )
+        for path in sorted(CONFIGS.glob("*.yaml"))
+    ]
+    serve_all(*deployments, pause_on_shutdown=False)

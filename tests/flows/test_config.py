@@ -1,0 +1,74 @@
+"""Configs: mistakes are told by name, with the nearest known key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.config import RetrainConfig, load, parse
+from schemas.errors import UsageError
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "deployments" / "configs").glob("*.yaml"))
+MOVIELENS = next(path for path in CONFIGS if path.stem == "movielens")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid(path: Path):
+    assert load(path).segmentation == path.stem
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("represent.dimenson=16", "unknown key represent.dimenson; did you mean dimension?"),
+        ("sed=3", "unknown key sed; did you mean seed?"),
+        ("source.knd=x", "unknown key source.movielens_100k.knd; did you mean kind?"),
+        ("encoder.kind=word2vec", "encoder: "),
+        ("represent.dimension=0", "represent.dimension: "),
+        ("search.candidates.0.algorithm.kk=3", "unknown key search.candidates.0.algorithm.kmeans.kk; did you mean k"),
+        ("nothing", "expected section.key=value"),
+    ],
+)
+def test_mistakes_name_the_key_and_the_nearest_known_one(override: str, told: str):
+    with pytest.raises(UsageError) as caught:
+        load(MOVIELENS, [override])
+    assert told in str(caught.value)
+
+
+def test_overrides_reach_into_sections_and_lists():
+    config = load(MOVIELENS, ["search.candidates.0.grid.k=[3, 4]", "represent.weights.text=9", "seed=11"])
+    assert config.search.candidates[0].grid["k"] == [3, 4]
+    assert config.represent.weights["text"] == 9
+    assert config.seed == 11
+
+
+def test_missing_file_and_broken_yaml_are_usage_errors(tmp_path: Path):
+    with pytest.raises(UsageError, match="No such file"):
+        load(tmp_path / "none.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1\n")
+    with pytest.raises(UsageError, match="not YAML"):
+        load(broken)
+
+
+def test_config_survives_json_unchanged():
+    """What Prefect stores of a run's parameters gives the same config back."""
+    config = load(MOVIELENS)
+    assert RetrainConfig.model_validate_json(config.model_dump_json()) == config
+    assert parse(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json"))), "x") == config
+
+
+def test_every_field_tells_what_it_is():
+    """The Prefect UI draws its form from these: a field without a description is a riddle there."""
+
+    def undescribed(schema: dict, path: str = "") -> list[str]:
+        found = [
+            f"{path}.{name}"
+            for name, field in schema.get("properties", {}).items()
+            if "description" not in field and "$ref" not in field and name != "kind" and "const" not in field
+        ]
+        for name, inner in schema.get("$defs", {}).items():
+            found += undescribed(inner, name)
+        return found
+
+    assert undescribed(RetrainConfig.model_json_schema()) == []

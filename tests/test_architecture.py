@@ -1,0 +1,89 @@
+"""The plan of the house, held by tests: who imports whom, how long a flow and a verb are, what importing does."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOWS = sorted((ROOT / "flows").glob("*.py"))
+VERBS = sorted(path for path in (ROOT / "tasks").glob("*.py") if path.name != "__init__.py")
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+
+
+def decorated(node: ast.FunctionDef, name: str) -> bool:
+    heads = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
+    return any(isinstance(head, ast.Name) and head.id == name for head in heads)
+
+
+def body_lines(node: ast.FunctionDef) -> int:
+    statements = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+    return statements[-1].end_lineno - statements[0].lineno + 1
+
+
+def test_import_rules_hold():
+    """import-linter, run for real: .importlinter says which room may import which."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_flow_reads_as_a_table_of_contents():
+    flows = [node for path in FLOWS for node in functions(path) if decorated(node, "flow")]
+    assert flows
+    assert {node.name: body_lines(node) for node in flows if body_lines(node) > 40} == {}
+
+
+@pytest.mark.parametrize("path", VERBS, ids=lambda path: path.stem)
+def test_verbs_are_short_and_wear_task(path: Path):
+    verbs = [node for node in functions(path) if decorated(node, "task")]
+    assert verbs, f"{path.name} holds no @task"
+    assert {node.name: body_lines(node) for node in verbs if body_lines(node) > 15} == {}
+
+
+def test_all_verbs_stand_in_the_import_rules():
+    rules = (ROOT / ".importlinter").read_text()
+    assert [
+        path.stem for path in VERBS if f"tasks.{path.stem} " not in rules + " " and f"tasks.{path.stem}\n" not in rules
+    ] == []
+
+
+def test_importing_makes_nothing_and_starts_nothing(tmp_path: Path):
+    """All rooms but flows in a fresh process: no heavy library, no file, no thread."""
+    code = """
+import pathlib, sys, threading
+root = pathlib.Path(sys.argv[1])
+names = [".".join(p.relative_to(root).with_suffix("").parts) for part in ("schemas", "expectations", "tasks")
+         for p in sorted((root / part).rglob("*.py"))
+         if p.parent != root / "tasks" and p.name not in ("__init__.py", "pyfunc.py")]
+import importlib
+for name in names:
+    importlib.import_module(name)
+heavy = {"prefect", "mlflow", "torch", "transformers", "great_expectations", "sklearn", "dask", "matplotlib"}
+heavy &= set(sys.modules)
+assert not heavy, heavy
+assert threading.active_count() == 1
+assert not list(pathlib.Path(".").iterdir())
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT)], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_lock_keeps_the_pins_that_keeps_prefect_alive():
+    """fastapi from 0.155 on stops Prefect's server, sqlalchemy 2.1 its cron schedules; `pip check` sees neither."""
+    lock = dict(
+        line.split("==")
+        for line in (ROOT / "deployments" / "requirements.lock").read_text().splitlines()
+        if "==" in line
+    )
+    assert tuple(map(int, lock["fastapi"].split(".")[:2])) < (0, 151)
+    assert tuple(map(int, lock["SQLAlchemy"].split(".")[:2])) < (2, 1)
+    assert lock["torch"] == "2.13.0"
