@@ -40,7 +40,7 @@ def retrain(config: RetrainConfig) -> Summary:
         best = contest.best
         proof = prove(best.candidate, last, tables, c.evaluate, c.gates.slices, run)
         lineage = identify(best, standing, c.identity)
-        profiles = describe(best, full, tables, lineage, standing, contest.report, c.execution)
+        profiles = describe(best, full, tables, lineage, standing, contest.report, c.describe, c.execution)
         model = register(best, full, standing, profiles, lineage, tables, c.calibration, run, c.execution, ledger)
         published = validate("published", {"assignments": model.assignments}, c.validation, run, name)
         ours = measure_candidate(model, contest.report, proof, full, standing, landed, c.gates, run)
