@@ -1,0 +1,47 @@
+"""Published tables: contract kept, history kept."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas.errors import DataError
+from schemas.tables import ASSIGNMENTS, SEGMENTS
+from tasks.stores import tables
+
+
+def assignments(segment: str, n: int = 3) -> pl.DataFrame:
+    rows = [
+        {
+            "user_id": f"u{i}", "segment_id": segment, "confidence": 0.5, "distance": 1.0, "second_segment_id": None,
+            "status": "assigned", "reasons": ["r"], "model_version": "1", "as_of": datetime(2026, 1, 1, tzinfo=UTC),
+        }
+        for i in range(n)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=ASSIGNMENTS.polars_schema())
+
+
+def test_each_version_stays_readable(tmp_path: Path):
+    first = tables.publish(str(tmp_path), "shop", "assignments", assignments("s001"))
+    second = tables.publish(str(tmp_path), "shop", "assignments", assignments("s002", 5))
+    assert (first, second) == (0, 1)
+    assert tables.read(str(tmp_path), "shop", "assignments", 0).equals(assignments("s001"))
+    assert tables.read(str(tmp_path), "shop", "assignments").equals(assignments("s002", 5))
+
+
+def test_appending_adds_rows(tmp_path: Path):
+    for _ in range(2):
+        tables.publish(str(tmp_path), "shop", "assignments", assignments("s001"), append=True)
+    assert len(tables.read(str(tmp_path), "shop", "assignments")) == 6
+
+
+def test_a_frame_without_a_contract_column_is_refused_before_anything_is_written(tmp_path: Path):
+    with pytest.raises(DataError, match="status"):
+        tables.publish(str(tmp_path), "shop", "assignments", assignments("s001").drop("status"))
+    assert not tables.table_path(str(tmp_path), "shop", "assignments").exists()
+
+
+def test_reading_what_was_never_published_says_what_to_do(tmp_path: Path):
+    with pytest.raises(DataError, match="fenqun retrain"):
+        tables.read(str(tmp_path), "shop", SEGMENTS.name)
