@@ -34,7 +34,7 @@ def embed_users(
     encoder = module_of("encoders", encoder_config).load(encoder_config, execution.device)
     cache = EmbeddingCache(Path(run.home) / "embeddings", encoder.fingerprint, encoder.dim)
     weights = fit_text_weights(tables, config, run, high, execution)
-    counts = fill(cache, encoder, distinct_texts(tables, config, weights, run, execution))
+    counts = fill(cache, encoder, distinct_texts(tables, config, weights, run, execution, high))
     fitted = fit_texts(tables, config, cache.get, encoder.fingerprint, run, high, execution)
     told = {
         "kind": encoder_config.kind,  # type: ignore[attr-defined]

@@ -117,13 +117,16 @@ def fit_text_weights(
 
 
 def distinct_texts(
-    tables: Refs, config: TextsConfig, state: State, run: RunContext, execution: ExecutionConfig
+    tables: Refs, config: TextsConfig, state: State, run: RunContext, execution: ExecutionConfig, high: float = 1.0
 ) -> list[str]:
-    """Every distinct text that some user's vector needs, sorted."""
+    """Every distinct text that some user's vector needs on this slice, sorted.
+
+    The newest texts of a slice are not among the newest of all, so each slice asks for its own.
+    """
     from tasks.texts import pooling
 
     def needed(bucket: Bucket) -> set[str]:
-        return set(pooling.texts_of(bucket, state, config, run.as_of))
+        return set(pooling.texts_of(sliced(bucket, high), state, config, run.as_of))
 
     return sorted(reduce_buckets(tables, needed, set.union, execution))
 
