@@ -164,6 +164,16 @@ class CalibrationConfig(Section):
     max_reasons: int = Field(3, ge=0, description="reasons given with each assignment")
 
 
+class DescribeConfig(Section):
+    """How segments are named and explained."""
+
+    language: Literal["en", "zh"] = Field("en", description="language of names and evidence")
+    glossary: dict[str, str] = Field(
+        default_factory=dict, description="words of the data, such as a category or event, and how names shall say them"
+    )
+    names: dict[str, str] = Field(default_factory=dict, description="segment id -> the name that a person gave it")
+
+
 class IdentityConfig(Section):
     """When a new cluster is an old segment."""
 

@@ -111,6 +111,23 @@ class Choice(Report):
     pareto: tuple[str, ...] = Field((), description="candidates that no other beats in every measure")
 
 
+class Claim(Report):
+    """One thing that sets a segment apart from its siblings, as measured.
+
+    Shares (category, item, term, trait) compare by their ratio, features by their standardised difference.
+    """
+
+    kind: Literal["category", "term", "trait", "feature", "item"]
+    key: str = Field(description="category, item id, term, or family.column")
+    label: str = Field(description="the key in words")
+    inside: float = Field(description="share, or mean, in the segment")
+    elsewhere: float = Field(description="share, or mean, in all other segments together")
+    lift: float = Field(description="ratio of the shares, or difference of the means in pooled standard deviations")
+    low: float = Field(description="the end of the lift's 95 % interval that is nearer to no lift")
+    effect: float = Field(description="Cohen's h or |d| at `low`: 0.2 is small, 0.5 medium, 0.8 large")
+    text: str = Field(description="the claim as a sentence with its figures")
+
+
 class SegmentProfile(Report):
     """What a segment is, each claim with its measured lift against the sibling segments."""
 
@@ -118,7 +135,8 @@ class SegmentProfile(Report):
     name: str
     size: int
     share: float
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = Field((), description="the claims in words, most telling first")
+    claims: tuple[Claim, ...] = Field((), description="the claims in numbers, in the same order")
     top_categories: tuple[str, ...] = ()
     top_items: tuple[str, ...] = ()
     features: dict[str, float] = Field(

@@ -1,157 +1,26 @@
 """What a segment is: every claim is a measured lift against the sibling segments.
 
-Counts are sums over buckets, so that a profile costs one pass. A category's or item's share in a segment is held
-against its share in all other segments; the lower end of the log-ratio's 95 % interval (Katz et al. 1978) ranks it, so
-that small counts don't win.
+`partial` and `merge` count, one bucket at a time; `profiles` turns the counts into claims in numbers and in words. The
+siblings are all other segments together; users without a segment count for neither side.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from schemas.reports import SegmentProfile
-from schemas.tables import CATEGORIES, EVENTS, ITEM_ID, ITEMS, USER_ID, Bucket
+from schemas.config import DescribeConfig
+from schemas.reports import Claim, SegmentProfile
+from tasks.segments import _words
+from tasks.segments._counts import LABEL, Counts, merge, partial
+from tasks.segments._lifts import Lift, differences, effect, event_shares, shares
 
-if TYPE_CHECKING:
-    import polars as pl
+__all__ = ["LABEL", "SMALL", "Counts", "merge", "partial", "profiles", "strength", "titled"]
 
-LABEL = "label"
-_MIN_SUPPORT = 5  # users or events behind a claim, at least
-_Z = 1.959964
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Sufficient statistics of some buckets.
-
-    Attributes:
-        users: (k,) users per label.
-        items: Item -> (k,) users of the label who touched it.
-        categories: Category -> (k,) events of the label on items of it.
-        events: (k,) events of the label on items with a category.
-        features: `family.column` -> (3, k): known values, their sum and their sum of squares.
-    """
-
-    users: np.ndarray
-    items: dict[str, np.ndarray] = field(default_factory=dict)
-    categories: dict[str, np.ndarray] = field(default_factory=dict)
-    events: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    features: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-def partial(bucket: Bucket, assigned: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int) -> Counts:
-    """Counts of one bucket.
-
-    Args:
-        bucket: Input tables.
-        assigned: user_id and `label`, −1 for users without a segment, who are left out.
-        features: Family -> frame of user_id and columns.
-        k: Number of segments.
-    """
-    import polars as pl
-
-    own = assigned.filter(pl.col(LABEL) >= 0)
-    users = np.bincount(own[LABEL].to_numpy(), minlength=k)
-    numbers = _features(own, features, k)
-    if EVENTS.name not in bucket:
-        return Counts(users, events=np.zeros(k), features=numbers)
-    events = bucket[EVENTS.name].select(USER_ID, ITEM_ID).join(own, on=USER_ID)
-    items = _table(events.unique(), ITEM_ID, k)
-    if ITEMS.name not in bucket or CATEGORIES not in bucket[ITEMS.name].columns:
-        return Counts(users, items, events=np.zeros(k), features=numbers)
-    known = bucket[ITEMS.name].select(ITEM_ID, CATEGORIES).filter(pl.col(CATEGORIES).list.len() > 0)
-    placed = events.join(known, on=ITEM_ID)
-    per_label = np.bincount(placed[LABEL].to_numpy(), minlength=k).astype(np.float64)
-    return Counts(users, items, _table(placed.explode(CATEGORIES), CATEGORIES, k), per_label, numbers)
-
-
-def _table(rows: "pl.DataFrame", key: str, k: int) -> dict[str, np.ndarray]:
-    """Key -> (k,) rows of each label."""
-    out: dict[str, np.ndarray] = {}
-    for name, label, count in rows.group_by(key, LABEL).len().sort(key, LABEL).iter_rows():
-        out.setdefault(name, np.zeros(k))[label] = count
-    return out
-
-
-def _features(own: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int) -> dict[str, np.ndarray]:
-    out: dict[str, np.ndarray] = {}
-    for family, frame in features.items():
-        joined = own.join(frame, on=USER_ID, how="left", maintain_order="left")
-        labels = joined[LABEL].to_numpy()
-        for column in frame.columns[1:]:
-            values = joined[column].cast(float).fill_null(float("nan")).to_numpy()
-            known = np.isfinite(values)
-            weights = (known.astype(float), np.where(known, values, 0.0), np.where(known, values, 0.0) ** 2)
-            out[f"{family}.{column}"] = np.stack([np.bincount(labels, w, minlength=k) for w in weights])
-    return out
-
-
-def merge(a: Counts, b: Counts) -> Counts:
-    """Counts of both."""
-
-    def joined(x: dict[str, np.ndarray], y: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {key: x.get(key, 0) + y.get(key, 0) for key in x.keys() | y.keys()}  # type: ignore[misc]
-
-    return Counts(
-        a.users + b.users, joined(a.items, b.items), joined(a.categories, b.categories), a.events + b.events,
-        joined(a.features, b.features),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Lift:
-    """A share in a segment against the siblings': `low` is the lower end of the ratio's 95 % interval."""
-
-    key: str
-    share: float
-    siblings: float
-    low: float
-
-    @property
-    def ratio(self) -> float:
-        """Share over the siblings' share."""
-        return self.share / self.siblings if self.siblings else float("inf")
-
-
-def lifts(table: Mapping[str, np.ndarray], totals: np.ndarray, label: int) -> list[Lift]:
-    """All keys that stand out in a segment (lower end above 1), most telling first.
-
-    With x of n in the segment and y of m elsewhere, each with 0.5 added, the interval of the ratio (x/n) / (y/m) is
-    exp(log ratio ± z·sqrt(1/x − 1/n + 1/y − 1/m)).
-
-    Args:
-        table: Key -> (k,) counts.
-        totals: (k,) what the counts are shares of.
-        label: Which segment.
-    """
-    found = []
-    n, m = totals[label] + 1.0, totals.sum() - totals[label] + 1.0
-    for key, counts in table.items():
-        x, y = counts[label] + 0.5, counts.sum() - counts[label] + 0.5
-        if counts[label] < _MIN_SUPPORT or n <= 1 or m <= 1:
-            continue
-        error = np.sqrt(max(1 / x - 1 / n + 1 / y - 1 / m, 0.0))
-        low = float(np.exp(np.log((x / n) / (y / m)) - _Z * error))
-        if low > 1:
-            found.append(Lift(key, counts[label] / totals[label], (y - 0.5) / (m - 1), low))
-    return sorted(found, key=lambda lift: (-lift.low, lift.key))
-
-
-def differences(features: Mapping[str, np.ndarray], label: int) -> dict[str, float]:
-    """Cohen's d of each feature against the siblings, largest first: (mean − their mean) / pooled deviation."""
-    found = {}
-    for name, table in features.items():
-        n, total, squares = table[:, label]
-        m, rest, rest_squares = table.sum(axis=1) - table[:, label]
-        if min(n, m) < _MIN_SUPPORT:
-            continue
-        spread = (squares - total**2 / n) + (rest_squares - rest**2 / m)
-        deviation = np.sqrt(max(spread, 0.0) / max(n + m - 2, 1))
-        if deviation > 1e-9:
-            found[name] = float((total / n - rest / m) / deviation)
-    return dict(sorted(found.items(), key=lambda pair: (-abs(pair[1]), pair[0])))
+SMALL = 0.2
+"""Effect (Cohen's h or |d| of the measured values) below which a claim, though sure, is a small one (Cohen 1988)."""
+_TRIVIAL = 0.1  # below it a claim, though sure, is not worth a reader's time
+_ORDER = ("category", "term", "trait", "feature", "item")
+_MOST = {"category": 4, "term": 4, "trait": 2, "feature": 3, "item": 3}
 
 
 def profiles(
@@ -159,6 +28,7 @@ def profiles(
     titles: Mapping[str, str],
     ids: Sequence[str],
     silhouettes: Mapping[int, float] | None = None,
+    config: DescribeConfig | None = None,
     most: int = 6,
 ) -> tuple[SegmentProfile, ...]:
     """Profiles by label; names are still the ids (see names.py).
@@ -168,27 +38,113 @@ def profiles(
         titles: Item -> title; items without one are shown by id.
         ids: Segment ids by label.
         silhouettes: Label -> mean silhouette.
-        most: Categories, items and features shown.
+        config: Language and glossary; None: the defaults.
+        most: Categories, items and features in a profile's own lists.
     """
-    total = counts.users.sum()
-    return tuple(_profile(counts, titles, name, label, total, (silhouettes or {}).get(label), most)
-                 for label, name in enumerate(ids))  # fmt: skip
+    config = config or DescribeConfig.model_validate({})
+    tables = _tables(counts)
+    total = float(counts.users.sum())
+    return tuple(
+        _profile(_claims(counts, tables, titles, label, config), config.language, name, int(counts.users[label]),
+                 total, (silhouettes or {}).get(label), most)
+        for label, name in enumerate(ids)
+    )  # fmt: skip
+
+
+def strength(claim: Claim) -> float:
+    """Effect of the measured values themselves: Cohen's h of the shares, or |d|."""
+    return abs(claim.lift) if claim.kind == "feature" else effect(claim.inside, claim.elsewhere)
+
+
+def titled(text: str) -> str:
+    """A text of the data on one line, without control characters."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _tables(counts: Counts) -> dict[str, dict[str, np.ndarray]]:
+    """What `shares` and `differences` compare, by the kind of claim."""
+
+    def beside(table: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, np.ndarray]:
+        return {key: np.stack([row, users]) for key, row in table.items()}
+
+    told = {name: table for name, table in counts.features.items() if not _words.opaque(name)}
+    if counts.categories:  # shares of events say the same, and say it plainer
+        told = {name: table for name, table in told.items() if not name.startswith("interest.affinity_")}
+    return {
+        "item": beside(counts.items, counts.users),
+        "term": beside(counts.terms, counts.writers),
+        "trait": {name: table[[1, 0]] for name, table in told.items() if _words.is_share(name)},
+        "feature": {name: table for name, table in told.items() if not _words.is_share(name)},
+    }
+
+
+def _claims(
+    counts: Counts,
+    tables: Mapping[str, Mapping[str, np.ndarray]],
+    titles: Mapping[str, str],
+    label: int,
+    config: DescribeConfig,
+) -> dict[str, list[Claim]]:
+    """All claims about a segment, by kind, most telling first."""
+    lifts = {kind: shares(tables[kind], label) for kind in ("item", "term", "trait")}
+    lifts |= {"category": event_shares(counts.categories, counts.events, label)}
+    lifts |= {"feature": _themes(differences(tables["feature"], label))}
+    told = {kind: [_claim(kind, lift, titles, config) for lift in found] for kind, found in lifts.items()}
+    return {kind: [claim for claim in claims if strength(claim) >= _TRIVIAL] for kind, claims in told.items()}
+
+
+def _themes(found: Iterable[Lift]) -> list[Lift]:
+    """One feature of each theme, for ten ways to be active are one claim: the strongest that a name can use, if any."""
+    best: dict[str, Lift] = {}
+    for lift in found:
+        phrase = _words.phrase(lift.key)
+        known = best.setdefault(phrase.theme, lift)
+        if phrase.adjectives and not _words.phrase(known.key).adjectives:
+            best[phrase.theme] = lift
+    return sorted(best.values(), key=lambda lift: (-lift.effect, lift.key))
+
+
+def _claim(kind: str, lift: Lift, titles: Mapping[str, str], config: DescribeConfig) -> Claim:
+    label = _label(kind, lift.key, titles, config)
+    values = {"inside": lift.inside, "elsewhere": lift.elsewhere}
+    if kind == "feature":
+        told = {name: _words.number(value) for name, value in values.items()}
+        told |= {"lift": f"{lift.lift:+.1f}", "low": f"{lift.low:+.1f}"}
+    else:
+        told = {name: _words.percent(value) for name, value in values.items()}
+        told |= {"lift": f"{lift.lift:.2g}", "low": f"{lift.low:.2g}"}
+    form = "scaled" if kind == "feature" and _words.scaled(lift.key) else kind
+    text = _words.SENTENCES[config.language][form].format(label=label, **told)
+    return Claim.model_validate({"kind": kind, "label": label, "text": text, **lift._asdict()})
+
+
+def _label(kind: str, key: str, titles: Mapping[str, str], config: DescribeConfig) -> str:
+    """A key in words: the glossary first, then what the language has."""
+    if key in config.glossary:
+        return titled(config.glossary[key])
+    if kind in ("feature", "trait"):
+        phrase = _words.phrase(key)
+        return titled(phrase.zh if config.language == "zh" else phrase.en)
+    if kind == "category" and config.language == "zh":
+        return titled(_words.GENRES_ZH.get(key, key))
+    return titled(titles.get(key, key) if kind == "item" else key) or key.encode("unicode_escape").decode()
 
 
 def _profile(
-    counts: Counts, titles: Mapping[str, str], name: str, label: int, total: int, silhouette: float | None, most: int
+    claims: Mapping[str, list[Claim]],
+    language: str,
+    name: str,
+    size: int,
+    total: float,
+    silhouette: float | None,
+    most: int,
 ) -> SegmentProfile:
-    categories = lifts(counts.categories, counts.events, label)[:most]
-    items = lifts(counts.items, counts.users, label)[:most]
-    features = dict(list(differences(counts.features, label).items())[:most])
-    told = [f"{c.key}: {c.share:.0%} of events against {c.siblings:.0%} elsewhere (×{c.ratio:.2g})" for c in categories]
-    told += [
-        f"{titles.get(i.key, i.key)}: {i.share:.0%} of users against {i.siblings:.0%} elsewhere (×{i.ratio:.2g})"
-        for i in items[:3]
-    ]
-    told += [f"{f}: {abs(d):.1f} sd {'higher' if d > 0 else 'lower'} than elsewhere" for f, d in features.items()][:3]
+    told = [claim for kind in _ORDER for claim in claims[kind][: _MOST[kind]]]
+    told.sort(key=lambda claim: strength(claim) < SMALL)  # stable: sure but small ones last
+    evidence = tuple(claim.text for claim in told) or (_words.SENTENCES[language]["weak"],)
     return SegmentProfile(
-        segment_id=name, name=name, size=int(counts.users[label]), share=float(counts.users[label] / max(total, 1)),
-        evidence=tuple(told), top_categories=tuple(c.key for c in categories),
-        top_items=tuple(titles.get(i.key, i.key) for i in items), features=features, silhouette=silhouette,
+        segment_id=name, name=name, size=size, share=size / max(total, 1.0), evidence=evidence, claims=tuple(told),
+        top_categories=tuple(claim.label for claim in claims["category"][:most]),
+        top_items=tuple(claim.label for claim in claims["item"][:most]),
+        features={claim.key: claim.lift for claim in claims["feature"][:most]}, silhouette=silhouette,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from schemas.artifacts import ArtifactRef
-from schemas.config import ExecutionConfig
+from schemas.config import DescribeConfig, ExecutionConfig
 from schemas.reports import EvaluationReport, Lineage, SegmentProfile
 from schemas.runs import Attempt, Standing, Vectors
 from schemas.tables import ITEM_ID, ITEMS, TITLE, USER_ID
@@ -25,6 +25,7 @@ def describe(
     lineage: Lineage,
     standing: Standing | None,
     report: EvaluationReport,
+    config: DescribeConfig,
     execution: ExecutionConfig,
 ) -> tuple[SegmentProfile, ...]:
     """Profiles by label, with names; a continued segment keeps the name it has.
@@ -36,6 +37,7 @@ def describe(
         lineage: Ids by label.
         standing: The champion, for the names that are kept; None: there is none.
         report: The candidate's metrics, for silhouettes.
+        config: Language, glossary and names that people gave.
         execution: Where the work runs.
     """
     import polars as pl
@@ -53,11 +55,12 @@ def describe(
     whole, *rest = parallel(one, range(count(tables)), execution)
     for other in rest:
         whole = merge(whole, other)
-    found = profiles(whole, _titles(tables), lineage.ids, _silhouettes(report))
+    found = profiles(whole, _titles(tables), lineage.ids, _silhouettes(report), config)
     old = dict(zip(standing.ids, standing.names, strict=True)) if standing else {}
-    kept = {name: old[name] for name in lineage.ids if name in old}
+    kept = {name: said for name, said in {**old, **config.names}.items() if name in lineage.ids}
     return tuple(
-        profile.model_copy(update={"name": name}) for profile, name in zip(found, names(found, kept), strict=True)
+        profile.model_copy(update={"name": name})
+        for profile, name in zip(found, names(found, kept, config.language), strict=True)
     )
 
 

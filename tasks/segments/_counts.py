@@ -1,0 +1,130 @@
+"""Sufficient statistics behind the profiles: sums over buckets, so that a profile costs one pass."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.tables import CATEGORIES, EVENTS, ITEM_ID, ITEMS, TEXT, TEXTS, USER_ID, Bucket
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LABEL = "label"
+MAX_TERMS = 20_000
+"""Terms kept of one bucket, those of most users; a term rarer than that sets no segment apart."""
+_TERM = r"\p{Han}{2}|[\p{L}--\p{Han}][\p{L}\p{M}\p{N}'’-]{2,29}"
+_AMOUNT = "amount"
+_ALL = "all"
+
+Table = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sufficient statistics of some buckets; k segments.
+
+    Attributes:
+        users: (k,) users.
+        items: Item -> (k,) users who touched it.
+        categories: Category -> (4, k): users who touched it, Σx, Σx², Σx·n; x and n are a user's events on items of it
+            and on items of any category.
+        events: (3, k): users with n > 0, Σn, Σn².
+        terms: Term -> (k,) users who wrote it.
+        writers: (k,) users who wrote anything.
+        features: `family.column` -> (3, k): known values, their sum and their sum of squares.
+    """
+
+    users: np.ndarray
+    items: Table = field(default_factory=dict)
+    categories: Table = field(default_factory=dict)
+    events: np.ndarray = field(default_factory=lambda: np.zeros((3, 1)))
+    terms: Table = field(default_factory=dict)
+    writers: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    features: Table = field(default_factory=dict)
+
+
+def partial(bucket: Bucket, assigned: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int) -> Counts:
+    """Counts of one bucket.
+
+    Args:
+        bucket: Input tables.
+        assigned: user_id and `label`, −1 for users without a segment, who are left out.
+        features: Family -> frame of user_id and columns.
+        k: Number of segments.
+    """
+    import polars as pl
+
+    own = assigned.filter(pl.col(LABEL) >= 0)
+    items, categories, events = _events(bucket, own, k)
+    terms, writers = _terms(bucket, own, k)
+    users = np.bincount(own[LABEL].to_numpy(), minlength=k).astype(np.float64)
+    return Counts(users, items, categories, events, terms, writers, _features(own, features, k))
+
+
+def _events(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, Table, np.ndarray]:
+    import polars as pl
+
+    if EVENTS.name not in bucket:
+        return {}, {}, np.zeros((3, k))
+    events = bucket[EVENTS.name].select(USER_ID, ITEM_ID).join(own, on=USER_ID)
+    items = _table(events.unique(), ITEM_ID, [pl.len()], k)
+    if ITEMS.name not in bucket or CATEGORIES not in bucket[ITEMS.name].columns:
+        return items, {}, np.zeros((3, k))
+    known = bucket[ITEMS.name].select(ITEM_ID, pl.col(CATEGORIES).list.drop_nulls().list.unique())
+    placed = events.join(known.filter(pl.col(CATEGORIES).list.len() > 0), on=ITEM_ID)
+    totals = placed.group_by(USER_ID, LABEL).agg(pl.len().cast(pl.Float64).alias(_ALL))
+    each = placed.explode(CATEGORIES).group_by(USER_ID, LABEL, CATEGORIES).agg(pl.len().cast(float).alias(_AMOUNT))
+    x, n = pl.col(_AMOUNT), pl.col(_ALL)
+    sums = [pl.len(), x.sum(), (x**2).sum().alias("squares"), (x * n).sum().alias("products")]
+    categories = _table(each.join(totals, on=[USER_ID, LABEL]), CATEGORIES, sums, k)
+    labels, amounts = totals[LABEL].to_numpy(), totals[_ALL].to_numpy()
+    events_ = np.stack([np.bincount(labels, amounts**power, minlength=k) for power in range(3)])
+    return items, {name: table for name, table in categories.items() if name}, events_
+
+
+def _terms(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, np.ndarray]:
+    """Words of letters, and pairs of neighbouring Chinese characters, by the users who wrote them."""
+    import polars as pl
+
+    if TEXTS.name not in bucket:
+        return {}, np.zeros(k)
+    texts = bucket[TEXTS.name].select(USER_ID, TEXT).join(own, on=USER_ID)
+    writers = np.bincount(texts.select(USER_ID, LABEL).unique()[LABEL].to_numpy(), minlength=k).astype(np.float64)
+    words = pl.col(TEXT).str.to_lowercase().str.extract_all(_TERM)
+    rows = texts.select(USER_ID, LABEL, words).explode(TEXT).drop_nulls().unique()
+    common = rows.group_by(TEXT).len().sort(["len", TEXT], descending=[True, False]).head(MAX_TERMS)
+    return _table(rows.join(common, on=TEXT, how="semi"), TEXT, [pl.len()], k), writers
+
+
+def _table(rows: "pl.DataFrame", key: str, sums: "Iterable[pl.Expr]", k: int) -> Table:
+    """Key -> (k,) sums over its rows of each label; (s, k) where there are s sums."""
+    out: Table = {}
+    for name, label, *values in rows.group_by(key, LABEL).agg(*sums).sort(key, LABEL).iter_rows():
+        out.setdefault(name, np.zeros((len(values), k)))[:, label] = values
+    return {name: table[0] if len(table) == 1 else table for name, table in out.items()}
+
+
+def _features(own: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int) -> Table:
+    out: Table = {}
+    for family, frame in features.items():
+        joined = own.join(frame, on=USER_ID, how="left", maintain_order="left")
+        labels = joined[LABEL].to_numpy()
+        for column in frame.columns[1:]:
+            values = joined[column].cast(float).fill_null(float("nan")).to_numpy()
+            known = np.isfinite(values)
+            weights = (known.astype(float), np.where(known, values, 0.0), np.where(known, values, 0.0) ** 2)
+            out[f"{family}.{column}"] = np.stack([np.bincount(labels, w, minlength=k) for w in weights])
+    return out
+
+
+def merge(a: Counts, b: Counts) -> Counts:
+    """Counts of both."""
+    joined: Callable[[Table, Table], Table] = lambda x, y: {  # noqa: E731
+        key: np.asarray(x.get(key, 0) + y.get(key, 0)) for key in x.keys() | y.keys()
+    }
+    return Counts(
+        a.users + b.users, joined(a.items, b.items), joined(a.categories, b.categories), a.events + b.events,
+        joined(a.terms, b.terms), a.writers + b.writers, joined(a.features, b.features),
+    )  # fmt: skip
