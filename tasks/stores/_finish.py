@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "__origin"
 HIDDEN = (ROW, ORIGIN)
+_KEY = "__key"
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,24 @@ def _foreign(job: Job) -> tuple[str, ...]:
     return () if table.open else tuple(name for name in job.key if name not in table.names)
 
 
-def _ordered(frame: "pl.DataFrame", table: str) -> "pl.DataFrame":
-    """Rows by user (or item), then time, then sequence; rows equal in all keep their order."""
+def _ordered(rows: "pl.DataFrame", table: str) -> "pl.DataFrame":
+    """Rows by user (or item), then time, then sequence; rows equal in all keep their order.
+
+    Where the sequence already ascends, user and time fit one 64-bit number and the sort takes half the time.
+    """
+    import polars as pl
+
     owner = BUCKETED.get(table, ITEM_ID)
-    by = [owner, *(name for name in (TIMESTAMP, SEQUENCE) if name in frame.columns)]
-    return frame.sort(by, maintain_order=True)
+    by = [owner, *(name for name in (TIMESTAMP, SEQUENCE) if name in rows.columns)]
+    if by[1:] != [TIMESTAMP, SEQUENCE] or not len(rows) or not rows[SEQUENCE].is_sorted():
+        return rows.sort(by, maintain_order=True)
+    names, times = rows[owner].unique().sort(), rows[TIMESTAMP].to_physical()
+    times = (times - times.min()).cast(pl.UInt64)
+    span = int(times.max()) + 1  # type: ignore[arg-type]
+    if span * len(names) >= 2**64:
+        return rows.sort(by, maintain_order=True)
+    codes = rows[owner].cast(pl.Enum(names)).to_physical().cast(pl.UInt64)
+    return rows.with_columns((codes * span + times).alias(_KEY)).sort(_KEY, maintain_order=True).drop(_KEY)
 
 
 def finish(job: Job, bucket: int) -> Finished:

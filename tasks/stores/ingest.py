@@ -182,18 +182,13 @@ def _first_sequence(previous: Path | None, buckets: int, table: Table) -> int:
     return pl.scan_parquet(previous / "bucket-*.parquet").select(pl.col(SEQUENCE).max()).collect().item() or 0
 
 
-def _nothing(table: Table) -> "pl.DataFrame":
-    """An empty frame in the table's contract, for a source that gave no batch at all."""
-    import polars as pl
-
-    return pl.DataFrame(schema=table.polars_schema())
-
-
 def _table(
     table: Table, batches: "Iterator[pa.RecordBatch]", config: IngestConfig, place: Path, previous: Path | None,
     as_of: datetime | None, now: datetime, run: Mapper,
 ) -> "tuple[IngestedTable, list[pl.DataFrame]]":  # fmt: skip
     """Both passes over one table."""
+    import polars as pl
+
     buckets = config.buckets if table.name in BUCKETED else 1
     tally = _Tally(sequence=_first_sequence(previous, buckets, table))
     folder = place / ".parts"
@@ -202,7 +197,7 @@ def _table(
         with Parts(folder, buckets) as parts:
             _shuffle(table, batches, config, parts, tally, as_of, now)
             if tally.schema is None:
-                parts.append([_nothing(table)] * buckets)
+                parts.append([pl.DataFrame(schema=table.polars_schema())] * buckets)
         columns = _outlier_columns(table, config)
         spreads = {name: spread(read_part_column(folder, buckets, name)) for name in columns}
         job = Job(table.name, folder, place, previous, config, tally.key, tuple(tally.origins), spreads)
