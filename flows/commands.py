@@ -29,6 +29,8 @@ def tell(summary: Summary) -> None:
     for name in ("silhouette.cosine", "wcss", "stability", "proof", "proof.recall", "proof.global_precision"):
         if name in summary.metrics:
             print(f"{name:<24} {summary.metrics[name]:.4g}")
+    if summary.texts is not None:
+        print("{:<24} {} from the cache, {} encoded".format("texts", *summary.texts))
     new = "new" if summary.new_version else "registered before, identical content"
     print(f"\nMLflow    run {summary.run_id}, model {summary.segmentation} version {summary.model_version} ({new})")
     if summary.promoted:

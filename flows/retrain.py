@@ -12,6 +12,7 @@ from tasks.judge import judge
 from tasks.measure import measure_candidate
 from tasks.promote import promote
 from tasks.prove import prove
+from tasks.record import record
 from tasks.register import register
 from tasks.report import report
 from tasks.revisit import revisit
@@ -43,9 +44,10 @@ def retrain(config: RetrainConfig) -> Summary:
         profiles = describe(best, full, tables, lineage, standing, contest.report, c.describe, c.execution)
         model = register(best, full, standing, profiles, lineage, tables, c.calibration, run, c.execution, ledger)
         published = validate("published", {"assignments": model.assignments}, c.validation, run, name)
+        record(c.model_dump(mode="json"), landed, full, profiles, run, ledger)
         ours = measure_candidate(model, contest.report, proof, full, standing, landed, c.gates, run)
         verdict = judge(model, ours, champion_input(c, standing, best, landed, run), c.gates, run, ledger)
         promote(model, verdict, profiles, standing, landed.quarantine, started, run, ledger)
         told = (landed, contest, proof, lineage, profiles, model, verdict, (raw, made, published))
         page = report(name, *told, run, ledger)
-        return summary(c, run, ledger, contest, proof, profiles, model, verdict, page)
+        return summary(c, run, ledger, full, contest, proof, profiles, model, verdict, page)

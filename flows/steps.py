@@ -22,7 +22,7 @@ from tasks.represent import represent
 from tasks.segments._measured import GateInput
 from tasks.selection.space import expand
 from tasks.serving.candidates import TEST
-from tasks.serving.fitting import usable
+from tasks.serving.families import usable
 from tasks.serving.revisiting import recipe, warm_candidate
 from tasks.stores import pointer
 from tasks.stores.artifacts import code_version
@@ -49,7 +49,7 @@ def revision(config: RetrainConfig) -> int:
 
 def vectors(config: RetrainConfig, landed: Landed, run: RunContext, high: float) -> Vectors:
     """From tables to user vectors, fitted on the first `high` share of everyone's history."""
-    families, off = usable(config.features, landed.tables)
+    families, off = usable(config.features, landed.tables, config.evaluate.truth_column)
     for family, why in off.items():
         get_run_logger().info("%s is switched off: %s", family, why)
     fitted = [featurize.submit(landed.tables, family, run, high, config.execution) for family in families]
@@ -80,7 +80,8 @@ def compete(
     measured = tuple(report.result() for report in reports)
     choice = choose(measured, config.select, run, ledger)
     at = [report.candidate for report in measured].index(choice.chosen)
-    return Contest(reports=measured, choice=choice, best=attempts[at].result(), report=measured[at])
+    fitted = tuple(attempt.result() for attempt in attempts)
+    return Contest(reports=measured, choice=choice, best=fitted[at], attempts=fitted, report=measured[at])
 
 
 def champion_input(
@@ -96,7 +97,7 @@ def champion_input(
 
 
 def summary(
-    config: RetrainConfig, run: RunContext, ledger: Ledger, contest: Contest, proof: Proof,
+    config: RetrainConfig, run: RunContext, ledger: Ledger, full: Vectors, contest: Contest, proof: Proof,
     profiles: tuple[SegmentProfile, ...], model: Registered, verdict: Verdict, page: str,
 ) -> Summary:  # fmt: skip
     """What the run tells at its end."""
@@ -104,5 +105,6 @@ def summary(
         segmentation=config.segmentation, run_id=run.run_id, experiment_id=ledger.experiment_id,
         prefect_run=str(flow_run.id or ""), model_version=model.version, new_version=model.new,
         chosen=contest.choice.chosen, reason=contest.choice.reason, promoted=verdict.promoted, gates=verdict.gates,
-        profiles=profiles, metrics=flat_metrics({**contest.report.metrics, "proof": proof.heldout}), report=page,
+        texts=None if full.texts is None else (full.texts.hits, full.texts.misses), profiles=profiles,
+        metrics=flat_metrics({**contest.report.metrics, "proof": proof.heldout}), report=page,
     )  # fmt: skip

@@ -87,6 +87,7 @@ class Contest(Report):
     reports: tuple[EvaluationReport, ...]
     choice: Choice
     best: Attempt = Field(description="the chosen candidate")
+    attempts: tuple[Attempt, ...] = Field((), description="all of them as fitted, beside their reports")
     report: EvaluationReport = Field(description="its figures")
 
 
@@ -125,4 +126,5 @@ class Summary(Report):
     gates: tuple[Gate, ...]
     profiles: tuple[SegmentProfile, ...]
     metrics: dict[str, float]
+    texts: tuple[int, int] | None = Field(None, description="texts that were at hand, and texts that were encoded")
     report: str = Field(description="path of the HTML report")

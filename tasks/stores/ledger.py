@@ -3,6 +3,7 @@
 Runs are named by id and never "active", so that mapped tasks in many threads can log side by side.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,16 +14,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from schemas.config import LedgerConfig
-from schemas.errors import FenqunError
+from schemas.errors import DataError, FenqunError, UsageError
 from schemas.reports import EvaluationReport, Metric
-from schemas.tables import AS_OF, SEGMENT_ID, USER_ID
+from schemas.tables import AS_OF, ASSIGNMENTS, USER_ID
+from tasks.stores.sums import folder_sha256
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-BUNDLE_TAG = "fenqun.bundle_sha256"
+BUNDLE_TAG, CATALOGUE_TAG = "fenqun.bundle_sha256", "fenqun.catalogue_sha256"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+CONFIG, PROFILES = "config.json", "profiles.json"
+"""Documents of a run: the config it ran with, and the profiles of the segments of the model that it registered."""
 
 
 def tracking_uri(config: LedgerConfig, home: str) -> str:
@@ -182,6 +186,10 @@ class Ledger:
         log = self.client.log_artifacts if source.is_dir() else self.client.log_artifact
         log(run_id, str(source), under)
 
+    def text(self, run_id: str, name: str, content: str) -> None:
+        """Logs a text file."""
+        self.client.log_text(run_id, content, name)
+
     def figure(self, run_id: str, caption: str, figure: Any) -> None:
         """Logs a figure as a PNG named after its caption."""
         name = "".join(letter if letter.isalnum() else "-" for letter in caption.lower())
@@ -197,7 +205,7 @@ class Ledger:
 
         Args:
             run_id: The run that made it.
-            model: Files and folders of the model by name: the bundle, and the catalogue where there is one.
+            model: Folders of the model by name: the bundle and its catalogue.
             sha256: The bundle's content.
             description: Names and sizes of its segments.
         """
@@ -208,12 +216,70 @@ class Ledger:
         with suppress(MlflowException):  # it exists already
             self.client.create_registered_model(self.segmentation, description=f"Segmentation {self.segmentation}")
         with TemporaryDirectory() as place:
-            save_model(Path(place) / "model", model, {"segmentation": self.segmentation, "sha256": sha256})
+            sums = {"sha256": sha256, "catalogue_sha256": folder_sha256(model["catalogue"])}
+            save_model(Path(place) / "model", model, {"segmentation": self.segmentation, **sums})
             self.client.log_artifacts(run_id, f"{place}/model", "model")
         source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
-        tags = {BUNDLE_TAG: sha256}
+        tags = {BUNDLE_TAG: sha256, CATALOGUE_TAG: sums["catalogue_sha256"]}
         version = self.client.create_model_version(self.segmentation, source, run_id, tags, description=description)
         return str(version.version)
+
+    def version(self, number: str) -> "ModelVersion":
+        """A registered version.
+
+        Raises:
+            UsageError: there is none of this number.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_model_version(self.segmentation, number)
+        except MlflowException as error:
+            raise UsageError(f"{self.segmentation} has no version {number} in MLflow at {self.uri}") from error
+
+    @contextmanager
+    def model_folder(self, number: str) -> Iterator[Path]:
+        """The files of a version's model, as they lie in the run that registered it; MLflow's loader is not asked.
+
+        Raises:
+            DataError: the version's source is not where `register` puts a model, or its files cannot be had.
+        """
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        version = self.version(number)
+        try:
+            root = self.client.get_run(version.run_id).info.artifact_uri
+            if version.source != f"{root}/model":
+                raise DataError(f"version {number}: its source is not the model of its run; register it with fenqun")
+            if root.startswith(("file:", "/")):
+                yield Path(local_file_uri_to_path(root)) / "model"
+                return
+            with TemporaryDirectory() as place:
+                yield Path(download_artifacts(run_id=version.run_id, artifact_path="model", dst_path=place,
+                                              tracking_uri=self.uri))  # fmt: skip
+        except (MlflowException, OSError) as error:
+            raise DataError(f"version {number}: its files cannot be had: {str(error).splitlines()[0][:200]}") from error
+
+    def document(self, run_id: str, name: str, content: Any) -> None:
+        """Keeps plain data with a run, as JSON."""
+        self.client.log_text(run_id, json.dumps(content, ensure_ascii=False, indent=1), name)
+
+    def read_document(self, run_id: str, name: str) -> Any:
+        """What `document` kept.
+
+        Raises:
+            DataError: there is none, or it is no JSON.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with TemporaryDirectory() as place:
+            try:
+                path = Path(self.client.download_artifacts(run_id, name, place))
+                return json.loads(path.read_text(encoding="utf-8"))
+            except (MlflowException, OSError, ValueError) as error:
+                raise DataError(f"run {run_id}: {name} cannot be read: {str(error).splitlines()[0][:200]}") from error
 
     def version_tags(self, version: str, values: Mapping[str, str]) -> None:
         """Sets tags of a model version, such as the outcome of each gate."""
@@ -228,9 +294,13 @@ class Ledger:
             self.client.delete_registered_model_alias(self.segmentation, name)
 
     def mirror(self, champion: str | None, previous: str | None) -> None:
-        """Makes the aliases say what the pointer says; the pointer is the truth."""
-        for name, version in ((CHAMPION, champion), (PREVIOUS, previous)):
-            if version is not None:
+        """Makes the aliases say what the pointer says, where they do not; the pointer is the truth."""
+        wanted = {name: v for name, v in ((CHAMPION, champion), (PREVIOUS, previous)) if v is not None}
+        if not wanted:
+            return
+        found = {name: str(v) for name, v in self.client.get_registered_model(self.segmentation).aliases.items()}
+        for name, version in wanted.items():
+            if found.get(name) != version:
                 self.alias(name, version)
 
 
@@ -238,10 +308,14 @@ def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str])
     """Saves an MLflow model round a bundle: models from code, with signature and input example, without pickle."""
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
     lists = [ColSpec(AnyType(), name, required=False) for name in ("events", "texts", "attributes")]
-    answer = [ColSpec(DataType.string, USER_ID), ColSpec(DataType.string, SEGMENT_ID, required=False)]
+    types = {"string": DataType.string, "float64": DataType.double, "timestamp": DataType.datetime}
+    answer = [
+        ColSpec(types.get(column.dtype) or Array(DataType.string), column.name, required=not column.nullable)
+        for column in ASSIGNMENTS.columns
+    ]
     signature = ModelSignature(
         Schema([ColSpec(DataType.string, USER_ID), *lists]),
         Schema(answer),
