@@ -17,6 +17,10 @@ class Landed(Report):
     accounts: tuple[Accounting, ...]
     as_of: datetime = Field(description="UTC moment the run looks at: the configured one, or the newest event")
 
+    def everything(self) -> dict[str, ArtifactRef]:
+        """The input tables and the quarantine: what expectations look at."""
+        return {**self.tables, "quarantine": self.quarantine}
+
 
 class Embedded(Report):
     """The text block, and what it cost."""

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
@@ -11,15 +11,28 @@ from schemas.reports import (
     Choice,
     EvaluationReport,
     Lineage,
+    Metric,
     Report,
+    RuleResult,
     SegmentProfile,
     ValidationReport,
     Verdict,
 )
 from schemas.runs import Proof
+from tasks.segments import _words
+from tasks.segments.figures import colour
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+Interval = tuple[float, float] | None
+MEASURES = ("precision", "recall", "coverage")
+COLUMNS = {
+    "heldout_lift": "lift (validation)", "stability": "stability", "silhouette": "silhouette", "wcss": "WCSS",
+    "davies_bouldin": "Davies-Bouldin", "calinski_harabasz": "Calinski-Harabasz", "balance": "balance",
+    "noise_share": "noise", "churn": "churn",
+}  # fmt: skip
+"""Metrics of the candidates' table and what the page calls them; one that no candidate has is left out."""
 
 
 class SetAside(Report):
@@ -29,6 +42,14 @@ class SetAside(Report):
     column: str
     reason: str
     rows: int
+
+
+class Picture(Report):
+    """A figure of the page."""
+
+    caption: str
+    svg: str = Field(description="drawn by figures.svg: trusted")
+    place: str = Field("quality", description="section it stands in: segments, quality or candidates")
 
 
 class ReportView(Report):
@@ -47,7 +68,83 @@ class ReportView(Report):
     accounts: tuple[Accounting, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     validations: tuple[ValidationReport, ...] = ()
-    figures: dict[str, str] = Field(default_factory=dict, description="caption -> SVG")
+    docs: dict[str, str] = Field(default_factory=dict, description="stage -> link to its Data Docs")
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def chosen(self) -> EvaluationReport | None:
+        """The chosen candidate's figures."""
+        return next((one for one in self.evaluations if one.candidate == self.choice.chosen), None)
+
+    @property
+    def users(self) -> int:
+        """Users with a segment."""
+        return sum(profile.size for profile in self.profiles)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Metrics that at least one candidate has, and their headings."""
+        return {
+            name: text for name, text in COLUMNS.items() if any(e.value(name) is not None for e in self.evaluations)
+        }
+
+    @property
+    def rules(self) -> tuple[tuple[str, RuleResult], ...]:
+        """Stage and rule of every expectation, failed ones first, then by severity."""
+        weight = {"error": 0, "quarantine": 1, "warn": 2}
+        pairs = ((report.stage, rule) for report in self.validations for rule in report.results)
+        return tuple(sorted(pairs, key=lambda pair: (pair[1].passed, weight[pair[1].severity])))
+
+
+class Row(NamedTuple):
+    """One way to recommend, and what it reached on the held-out slice."""
+
+    name: str
+    values: tuple[float | None, ...]
+    intervals: tuple[Interval, ...]
+    ours: bool = False
+
+
+def rows(proof: Proof) -> list[Row]:
+    """Segments beside global popularity, random segments of the same sizes and 1:1; by precision, recall, coverage."""
+    details = proof.heldout.details
+    ends = details.get("intervals", {})
+
+    def row(name: str, prefix: str, ours: bool = False) -> Row:
+        keys = [f"{prefix}{measure}" for measure in MEASURES]
+        return Row(name, tuple(details.get(key) for key in keys), tuple(ends.get(key) for key in keys), ours)
+
+    found = [
+        row("segments", "", True),
+        row("global popularity", "global_"),
+        row("random segments of the same sizes", "random_"),
+    ]
+    one = proof.one_to_one
+    if one is not None:
+        values = (one.value, one.details.get("recall"), one.details.get("coverage"))
+        found.append(Row("1:1 (a model for each user)", values, (one.interval, None, None)))
+    return found
+
+
+def sentence(heldout: Metric) -> tuple[bool, str]:
+    """Whether the segments help, and how to say so plainly.
+
+    They help when the whole 95 % interval of the lift over global popularity lies above 0, and that of the lift over
+    random segments of the same sizes too (where it was measured).
+    """
+    if heldout.value is None:
+        return False, f"Nothing is proven: held-out lift could not be measured ({heldout.reason or 'no reason given'})."
+    over = heldout.details.get("intervals", {}).get("lift_over_random_precision")
+    lift = f"{heldout.value:+.1%} hits against global popularity"
+    span = f" (95 % interval {heldout.interval[0]:+.1%} to {heldout.interval[1]:+.1%})" if heldout.interval else ""
+    if heldout.interval is None or heldout.interval[0] <= 0:
+        return False, f"These segments don't help: {lift}{span}, which is not distinguishable from no gain."
+    if over is not None and over[0] <= 0:
+        return False, (
+            f"These segments don't help: {lift}{span}, but random segments of the same sizes do as well "
+            f"(difference {over[0]:+.1%} to {over[1]:+.1%})."
+        )
+    return True, f"These segments help: recommending by segment finds {lift}{span}."
 
 
 @lru_cache
@@ -56,7 +153,10 @@ def _template() -> "Template":
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
-    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
+    environment.filters["number"] = lambda value: "–" if value is None else _words.number(value)
+    environment.filters["whole"] = lambda value: f"{value:,}"
+    environment.filters["span"] = lambda ends: "" if not ends else f"{ends[0]:.3g} to {ends[1]:.3g}"
+    environment.globals.update(rows=rows, sentence=sentence, measures=MEASURES, colour=colour)
     return environment.from_string((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
 
 
