@@ -19,7 +19,7 @@ __all__ = ["LABEL", "SMALL", "Counts", "merge", "partial", "profiles", "strength
 SMALL = 0.2
 """Effect (Cohen's h or |d| of the measured values) below which a claim, though sure, is a small one (Cohen 1988)."""
 _TRIVIAL = 0.1  # below it a claim, though sure, is not worth a reader's time
-_ORDER = ("category", "term", "trait", "feature", "item")
+_ORDER = ("category", "term", "feature", "trait", "item")
 _MOST = {"category": 4, "term": 4, "trait": 2, "feature": 3, "item": 3}
 
 

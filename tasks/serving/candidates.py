@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VALIDATION, TEST = (0.7, 0.8), (0.8, 1.0)
 """Slices of everyone's history: candidates are chosen on the first and only reported and gated on the second."""
 LABELS, TRAIN_LABELS, FITTED = "labels", "train_labels", "fitted."
+EXTRAS = "extras."
+CURVES = ("k_distances", "eps", "linkage")
+"""What a fit leaves behind for figures, where the algorithm has it."""
 
 
 def algorithm(candidate: Candidate) -> Section:
@@ -52,6 +55,7 @@ def fit_candidate(
         sliced = module.fit(matrix(train)[1], config, np.random.default_rng(run.seed))
         arrays = {LABELS: fitted.labels, TRAIN_LABELS: sliced.labels}
         arrays |= {f"{FITTED}{name}": array for name, array in fitted.arrays().items()}
+        arrays |= {f"{EXTRAS}{name}": np.asarray(fitted.extras[name]) for name in CURVES if name in fitted.extras}
         save_state(place, State(arrays, {"candidate": candidate.model_dump(mode="json")}))
         return {"rows": len(X)}
 
