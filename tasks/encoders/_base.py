@@ -60,7 +60,7 @@ class LanguageModelConfig(Section):
         "none", description="Unicode form given to the tokenizer; none: texts are taken as they come"
     )
     token_budget: Positive | None = Field(
-        None, description="padded tokens per batch; none: 8192 on CPU, 65536 on a GPU; halved when memory is short"
+        None, description="padded tokens per batch; none: 4096 on CPU, 65536 on a GPU; halved when memory is short"
     )
     compile: bool = Field(False, description="torch.compile with lengths padded to multiples of 32 (GPU; slow start)")
 

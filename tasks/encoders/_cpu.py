@@ -67,12 +67,12 @@ def _packed(linear: "torch.nn.Linear", cast: _Cast, activation: str) -> "torch.n
     import torch
 
     class PackedLinear(torch.nn.Module):
-        """x -> activation(x W^T + b) in the dtype of `cast`; weights are in oneDNN's own layout."""
+        """x -> activation(x W^T + b) in the dtype of `cast`: weights in oneDNN's own layout, biases in float32."""
 
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().to(cast.dtype), None)
-            self.bias = None if linear.bias is None else linear.bias.detach().to(cast.dtype)
+            self.bias = None if linear.bias is None else linear.bias.detach()
             self.algorithm = "none" if activation == "gelu" else ""
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -106,7 +106,7 @@ def _feed(
         finish=finish,
         device=place,
         pad=tokenise.tokenizer.pad_token_id or 0,
-        budget=config.token_budget or (65_536 if place.type == "cuda" else 8_192),
+        budget=config.token_budget or (65_536 if place.type == "cuda" else 4_096),
         multiple=32 if config.compile else 1,
     )
 
