@@ -42,8 +42,8 @@ def tell(summary: Summary) -> None:
     print("\nmake ui, then open")
     print(f"  Prefect  http://127.0.0.1:4200/runs/flow-run/{summary.prefect_run}")
     print(
-        f"  MLflow   http://127.0.0.1:5000/?workflowType=machine_learning"
-        f"#/experiments/{summary.experiment_id}/runs/{summary.run_id}"
+        f"  MLflow   http://127.0.0.1:5000/#/experiments/{summary.experiment_id}/runs/{summary.run_id}"
+        "?workflowType=machine_learning"
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from schemas.errors import FenqunError
+from schemas.errors import FenqunError, UsageError
 from tasks.stores.home import home
 
 HOST = "127.0.0.1"
 CONFIGS = Path(__file__).resolve().parents[1] / "deployments" / "configs"
+TRAINING = "?workflowType=machine_learning"
+"""MLflow's UI opens for chat applications, without runs and registry, unless the address behind the # says this."""
 
 
 @contextmanager
@@ -60,11 +63,30 @@ def _end(process: subprocess.Popen) -> None:
             process.wait(5)
 
 
+def _check_free(port: int, option: str) -> None:
+    """UsageError where something listens already: its answers would pass for ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UsageError(f"port {port} of {HOST} is taken; choose another with {option}") from error
+
+
 @contextmanager
 def prefect_server(port: int) -> Iterator[str]:
-    """A Prefect server on loopback; yields its API address."""
+    """A Prefect server on loopback; yields its API address.
+
+    Its older pages are the first ones: the new ones ask an analytics service for settings even when analytics are off.
+
+    Raises:
+        UsageError: the port is taken.
+        FenqunError: the server did not start.
+    """
+    _check_free(port, "--prefect-port (make ui PREFECT_PORT=...)")
     api = f"http://{HOST}:{port}/api"
     environment = {"PREFECT_SERVER_UI_API_URL": api, "PREFECT_SERVER_API_HOST": HOST, "PREFECT_API_URL": api}
+    environment["PREFECT_SERVER_UI_V2_ENABLED"] = "false"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
     with running(command, f"{api}/health", environment, Path(home()) / "logs" / "prefect.log"):
         yield api
@@ -72,7 +94,13 @@ def prefect_server(port: int) -> Iterator[str]:
 
 @contextmanager
 def mlflow_server(port: int) -> Iterator[str]:
-    """An MLflow server on loopback over the state folder's SQLite; yields its address."""
+    """An MLflow server on loopback over the state folder's SQLite; yields its address.
+
+    Raises:
+        UsageError: the port is taken.
+        FenqunError: the server did not start.
+    """
+    _check_free(port, "--mlflow-port (make ui MLFLOW_PORT=...)")
     place = Path(home()) / "mlflow"
     place.mkdir(parents=True, exist_ok=True)
     command = [
@@ -87,26 +115,28 @@ def mlflow_server(port: int) -> Iterator[str]:
 
 
 def serve(prefect_port: int, mlflow_port: int) -> None:
-    """Serves both, and every config of deployments/configs as a deployment, until interrupted."""
+    """Serves both, and every config of deployments/configs as a deployment, until interrupted or terminated."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the servers end with us
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{prefect_port}/api"
     with prefect_server(prefect_port), mlflow_server(mlflow_port) as mlflow:
-        print(
-            f"Prefect  http://{HOST}:{prefect_port}\nMLflow   {mlflow}/?workflowType=machine_learning\nCtrl-C ends both."
-        )
+        print(f"Prefect  http://{HOST}:{prefect_port}/deployments")
+        print(f"MLflow   {mlflow}/#/experiments{TRAINING}", flush=True)
         serve_deployments()
 
 
 def serve_deployments() -> None:
-    """Serves `retrain` once for every shipped config: forms in the UI, runs in processes of their own."""
+    """Serves `retrain` once for every config that can be read: forms in the UI, runs in processes of their own."""
     from prefect import serve as serve_all
 
     from flows.config import load
     from flows.retrain import retrain
 
-    deployments = [
-        retrain.to_deployment(
-            name=path.stem, parameters={"config": load(path).model_dump(mode="json")}, tags=["fenqun"]
-        )
-        for path in sorted(CONFIGS.glob("*.yaml"))
-    ]
+    deployments = []
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        try:
+            config = load(path).model_dump(mode="json")
+        except UsageError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        deployments.append(retrain.to_deployment(name=path.stem, parameters={"config": config}, tags=["fenqun"]))
     serve_all(*deployments, pause_on_shutdown=False)

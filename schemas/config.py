@@ -8,10 +8,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
 
+def _title(model: type) -> str:
+    """What a form calls a section: a plugin by its kind, since all of them are named Config."""
+    kind = model.model_fields.get("kind") if issubclass(model, BaseModel) else None
+    return kind.default if kind and isinstance(kind.default, str) else model.__name__
+
+
 class Section(BaseModel):
     """Base of every section and plugin config: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", model_title_generator=_title)
 
 
 class MissingPolicy(Section):
