@@ -9,8 +9,8 @@ Tried and lost, or won (MiniLM, 2 cores with AMX):
 - autocast round the plain layers: 2.6-3.1 x, least cosine 0.99990 on 2,000 texts. 37 % of the time went to copies:
   weights cast anew at each call, the bias spread over the output before each product, activations cast once each for
   query, key and value; 10 % to GELU as a pass of its own. Packed oneDNN products with bias and GELU inside won.
-- batches of 4096 tokens took 8 % (float32) and 16 % (bfloat16) less CPU time than of 8192 (once, on a busy machine): the
-  widest layer's 50 MB are mapped and faulted in anew at each call; 2048 took more again.
+- batches of 4096 tokens took 8 % (float32) and 16 % (bfloat16) less CPU time than of 8192 (once, on a busy machine):
+  the widest layer's 50 MB are mapped and faulted in anew at each call; 2048 took more again.
 - biases left in float32 beside bfloat16 weights: free; 1st percentile of cosine 0.99993 -> 0.99994 on 1,500 short
   messages. Leaving single layers or kinds of layers in float32 gains little more.
 - packed MKL products (float32): no faster than oneDNN's.
