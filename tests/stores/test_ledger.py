@@ -49,13 +49,14 @@ def test_a_failed_block_closes_its_run_as_failed(ledger: Ledger):
 
 
 def test_identical_content_keeps_its_version_and_aliases_follow(ledger: Ledger, tmp_path: Path):
-    bundle = tmp_path / "bundle"
-    bundle.mkdir()
-    (bundle / "facts.json").write_text("{}")
+    model = {name: tmp_path / name for name in ("bundle", "catalogue")}
+    for folder in model.values():
+        folder.mkdir()
+        (folder / "facts.json").write_text("{}")
     run_id = ledger.start("retrain", {}, {})
-    first = ledger.register(run_id, {"bundle": bundle}, "a" * 64, "two segments")
-    again = ledger.register(run_id, {"bundle": bundle}, "a" * 64, "two segments")
-    other = ledger.register(run_id, {"bundle": bundle}, "b" * 64, "three segments")
+    first = ledger.register(run_id, model, "a" * 64, "two segments")
+    again = ledger.register(run_id, model, "a" * 64, "two segments")
+    other = ledger.register(run_id, model, "b" * 64, "three segments")
     assert (first, again, other) == ("1", "1", "2")
     ledger.mirror("2", "1")
     aliases = ledger.client.get_registered_model("shop").aliases
