@@ -103,6 +103,11 @@ def _rated(code: np.ndarray, names: "pl.Series", config: Config) -> np.ndarray:
     return np.array([name in config.rating_events for name in names], bool)[code]
 
 
+def clockless(config: Config) -> bool:
+    """Whether `as_of` only cuts the fit off: a later one changes nothing where nothing new became known."""
+    return True
+
+
 def partial(bucket: Bucket, config: Config, as_of: datetime) -> Partial:
     """Statistics of one bucket's events up to `as_of`."""
     require(bucket, REQUIRES, config.kind)

@@ -69,6 +69,11 @@ class Partial:
     config: Config
 
 
+def clockless(config: Config) -> bool:
+    """Whether `as_of` only cuts the fit off: a later one changes nothing where nothing new became known."""
+    return config.half_life_days is None
+
+
 def partial(bucket: Bucket, config: Config, as_of: datetime) -> Partial:
     """The bucket's interactions up to `as_of`."""
     return Partial((interactions(bucket[EVENTS.name], weight_of(config, as_of), as_of),), config)

@@ -3,8 +3,7 @@
 Each step is two artifacts: the fitted state, and a table made of every bucket with it. Serving applies the same states.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,29 +11,27 @@ import numpy as np
 from schemas.artifacts import ArtifactRef, Fitted, RunContext, State
 from schemas.config import ExecutionConfig, MissingPolicy, OutlierPolicy, RepresentConfig, Section, TextsConfig
 from schemas.runs import Embedded
-from schemas.tables import EVENTS, SEQUENCE, TEXTS, TIMESTAMP, USER_ID, VECTOR, Bucket
+from schemas.tables import USER_ID, VECTOR, Bucket
 from tasks.serving.blocks import TEXT_BLOCK, feature_block, text_block
+from tasks.serving.learning import CONTENT, Learned, Learner, keep_state, sliced
 from tasks.serving.plugins import module_of
-from tasks.stores.artifacts import fingerprint, load_state, produce, save_state
-from tasks.stores.buckets import Refs, map_buckets, read_frames, reduce_buckets
+from tasks.serving.progress import Progress, part
+from tasks.stores.artifacts import fingerprint, load_state
+from tasks.stores.buckets import Keep, Refs, contents, map_buckets, read_frames, reduce_buckets, scheduler
+from tasks.stores.codec import classes_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def sliced(bucket: Bucket, high: float) -> Bucket:
-    """The bucket with only the first `high` share of each user's own events and texts, by time."""
-    from tasks.metrics._split import slice_events
-
-    if high >= 1:
-        return bucket
-    cut = {name: slice_events(frame, 0.0, high) for name, frame in bucket.items() if name in (EVENTS.name, TEXTS.name)}
-    if EVENTS.name in cut:  # the families count on this order, which ingest guarantees
-        cut[EVENTS.name] = cut[EVENTS.name].sort(USER_ID, TIMESTAMP, SEQUENCE)
-    return {**bucket, **cut}
-
-
-def fit_family(tables: Refs, config: Section, run: RunContext, high: float, execution: ExecutionConfig) -> Fitted:
+def fit_family(
+    tables: Refs,
+    config: Section,
+    run: RunContext,
+    high: float,
+    execution: ExecutionConfig,
+    progress: Progress | None = None,
+) -> Fitted:
     """Fits one feature family and transforms every bucket.
 
     Args:
@@ -43,24 +40,18 @@ def fit_family(tables: Refs, config: Section, run: RunContext, high: float, exec
         run: Gives as_of, seed and code version.
         high: Share of each user's history to look at; 1 is all of it.
         execution: Where the work runs.
+        progress: Hears (done, of).
     """
     family, kind = module_of("features", config), str(config.kind)  # type: ignore[attr-defined]
-    digest = fingerprint("features", dict(tables), config, run.as_of, run.seed, run.code_version, high)
+    learner, as_of = Learner(family, kind, config, tables, run, high, execution), run.as_of
 
-    def partial(bucket: Bucket) -> Any:
-        return family.partial(sliced(bucket, high), config, run.as_of)
+    def transform(bucket: Bucket, state: State) -> "pl.DataFrame":
+        return family.transform(bucket, state, config, as_of)
 
-    def fit() -> State:
-        return family.finish(reduce_buckets(tables, partial, family.merge, execution), np.random.default_rng(run.seed))
-
-    state_ref = _keep_state(run, f"state-{kind}", digest, fit)
-    state = load_state(state_ref)
-
-    def transform(bucket: Bucket) -> "pl.DataFrame":
-        return family.transform(sliced(bucket, high), state, config, run.as_of)
-
-    output = map_buckets(tables, transform, execution, home=run.home, kind=f"features-{kind}", digest=digest)
-    return Fitted(state=state_ref, output=output)
+    with scheduler(execution):
+        state = learner.learn(part(progress, 0, 2))
+        output = learner.apply(f"features-{kind}", state, transform, (), part(progress, 1, 2))
+    return Fitted(state=state, output=output)
 
 
 def fit_texts(
@@ -71,6 +62,7 @@ def fit_texts(
     run: RunContext,
     high: float,
     execution: ExecutionConfig,
+    progress: Progress | None = None,
 ) -> Fitted:
     """Fits the weights of texts and averages every user's texts; `lookup` gives the vectors of texts.
 
@@ -82,25 +74,43 @@ def fit_texts(
         run: Gives as_of, seed and code version.
         high: Share of each user's history to look at; 1 is all of it.
         execution: Where the work runs.
+        progress: Hears (done, of).
     """
     from tasks.texts import pooling
 
-    digest = fingerprint("texts", dict(tables), config, encoder, run.as_of, run.seed, run.code_version, high)
-    state_ref = _keep_state(run, "state-text", digest, lambda: fit_text_weights(tables, config, run, high, execution))
-    state = load_state(state_ref)
+    learner, as_of = Learner(pooling, "text", config, tables, run, high, execution), run.as_of
 
-    def transform(bucket: Bucket) -> "pl.DataFrame":
-        return pooling.transform(sliced(bucket, high), state, config, run.as_of, lookup)
+    def transform(bucket: Bucket, state: State) -> "pl.DataFrame":
+        return pooling.transform(bucket, state, config, as_of, lookup)
 
-    output = map_buckets(
-        tables,
-        transform,
-        execution,
-        home=run.home,
-        kind="user_embeddings",
-        digest=digest,
-    )
-    return Fitted(state=state_ref, output=output)
+    with scheduler(execution):
+        state = learner.learn()
+        if config.fallback == "mean":
+            state = _with_mean(learner, config, state, lookup, encoder, part(progress, 0, 2))
+        output = learner.apply("user_embeddings", state, transform, (encoder,), part(progress, 1, 2))
+    return Fitted(state=state, output=output)
+
+
+def _with_mean(
+    learner: Learner, config: TextsConfig, weights: ArtifactRef, lookup: Callable[[list[str]], np.ndarray],
+    encoder: str,
+    progress: Progress | None,
+) -> ArtifactRef:  # fmt: skip
+    """The state with the mean vector over users with text, which users without any get."""
+    from tasks.texts import pooling
+
+    run, high, learned = learner.run, learner.high, Learned(weights)
+    keys = learner.keys("mean", weights.meta[CONTENT], encoder)
+
+    def partial(bucket: Bucket) -> Any:
+        return pooling.mean_partial(sliced(bucket, high, run.as_of), learned.state, config, run.as_of, lookup)
+
+    def fit() -> State:
+        keep = Keep(run.home, "partial-text-mean", keys, classes_of(pooling))
+        mean = reduce_buckets(learner.tables, partial, pooling.merge_means, learner.execution, keep, progress)
+        return pooling.with_fallback(learned.state, mean)
+
+    return keep_state(run, "state-text-mean", fingerprint("mean", keys), fit)
 
 
 def fit_text_weights(
@@ -109,26 +119,23 @@ def fit_text_weights(
     """How much each text counts, learned over all buckets."""
     from tasks.texts import pooling
 
-    def partial(bucket: Bucket) -> Any:
-        return pooling.partial(sliced(bucket, high), config, run.as_of)
-
-    whole = reduce_buckets(tables, partial, pooling.merge, execution)
-    return pooling.finish(whole, np.random.default_rng(run.seed))
+    return load_state(Learner(pooling, "text", config, tables, run, high, execution).learn())
 
 
 def distinct_texts(
-    tables: Refs, config: TextsConfig, state: State, run: RunContext, execution: ExecutionConfig, high: float = 1.0
+    tables: Refs, config: TextsConfig, state: State, run: RunContext, execution: ExecutionConfig, high: float
 ) -> list[str]:
-    """Every distinct text that some user's vector needs on this slice, sorted.
-
-    The newest texts of a slice are not among the newest of all, so each slice asks for its own.
-    """
+    """Every distinct text that some user's vector needs, sorted: all on the client, which encodes each once."""
     from tasks.texts import pooling
 
-    def needed(bucket: Bucket) -> set[str]:
-        return set(pooling.texts_of(sliced(bucket, high), state, config, run.as_of))
+    def needed(bucket: Bucket) -> list[str]:
+        return list(pooling.texts_of(sliced(bucket, high, run.as_of), state, config, run.as_of))
 
-    return sorted(reduce_buckets(tables, needed, set.union, execution))
+    return sorted(reduce_buckets(tables, needed, _both, execution))
+
+
+def _both(a: list[str], b: list[str]) -> list[str]:
+    return list({*a, *b})
 
 
 def fit_representation(
@@ -156,18 +163,21 @@ def fit_representation(
     if texts is not None:
         refs[TEXT_BLOCK] = texts.fitted.output
         columns[TEXT_BLOCK] = tuple(map(str, range(texts.encoder["dimension"])))
-    digest = fingerprint("represent", refs, config, *map(dict, policies), run.seed, run.code_version)
+    known = contents(refs)
+    digest = fingerprint("represent", known, columns, config, *map(dict, policies), run.seed, run.code_version)
     missing, outliers = policies
 
     def learn() -> State:
         rng = np.random.default_rng(run.seed)
         return fit(lambda: stream_blocks(refs), columns, config, rng, missing, outliers).state()
 
-    state_ref = _keep_state(run, "state-represent", digest, learn)
+    state = keep_state(run, "state-represent", digest, learn)
+    keys = [fingerprint("vectors", state.meta[CONTENT], run.code_version, content) for content in known]
     output = map_buckets(
-        refs, vectorizer(load_state(state_ref), config), execution, home=run.home, kind="user_vectors", digest=digest
-    )
-    return Fitted(state=state_ref, output=output)
+        refs, vectorizer(load_state(state), config), execution,
+        home=run.home, kind="user_vectors", digest=fingerprint("vectors", keys), keys=keys,
+    )  # fmt: skip
+    return Fitted(state=state, output=output)
 
 
 def vectorizer(state: State, config: RepresentConfig) -> "Callable[[Bucket], pl.DataFrame]":
@@ -214,25 +224,3 @@ def matrix(vectors: ArtifactRef) -> "tuple[pl.Series, np.ndarray]":
     frames = list(read_frames(vectors))
     users = pl.concat([frame.get_column(USER_ID) for frame in frames])
     return users, np.concatenate([text_block(frame) for frame in frames if len(frame)])
-
-
-def _keep_state(run: RunContext, kind: str, digest: str, fit: Callable[[], State]) -> ArtifactRef:
-    """The fitted state as an artifact, fitted only where it is not there yet."""
-
-    def write(place: Path) -> dict[str, Any]:
-        save_state(place, fit())
-        return {}
-
-    return produce(run.home, kind, digest, write)
-
-
-def usable(features: Sequence[Section], tables: Refs) -> tuple[tuple[Section, ...], dict[str, str]]:
-    """Which families have their tables, and why the others are switched off."""
-    on, off = [], {}
-    for config in features:
-        missing = [name for name in module_of("features", config).REQUIRES if name not in tables]
-        if missing:
-            off[str(config.kind)] = f"no table {', '.join(missing)}"  # type: ignore[attr-defined]
-        else:
-            on.append(config)
-    return tuple(on), off

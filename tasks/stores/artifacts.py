@@ -6,6 +6,7 @@ is, and a crashed run fills in what is missing.
 
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,15 @@ def write_parquet(path: Path, frame: "pl.DataFrame") -> None:
         frame.write_parquet(temporary, compression="lz4", statistics=False)
 
 
+def link(source: Path, path: Path) -> None:
+    """Puts a file that never changes at a second path: by hard link, or as a copy where the disk has none."""
+    with aside(path) as temporary:
+        try:
+            temporary.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
 def folder(home: str, kind: str, digest: str) -> Path:
     """Where the artifact with this fingerprint lives, complete or not."""
     return Path(home) / "artifacts" / kind / digest[:24]
@@ -123,6 +133,12 @@ def save_state(place: Path, state: State) -> None:
     with aside(place / "state.safetensors") as temporary:
         save_file({name: np.ascontiguousarray(array) for name, array in state.arrays.items()}, temporary)
     write_text(place / "state.json", json.dumps(state.meta, ensure_ascii=False))
+
+
+def content_of(place: Path) -> str:
+    """sha256 (hex) of a saved State: equal states have equal content, whatever they were fitted on."""
+    files = (place / "state.safetensors", place / "state.json")
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def load_state(ref: ArtifactRef) -> State:

@@ -1,24 +1,33 @@
 """Work over buckets of users, scheduled by Dask: the only home of Dask.
 
 A bucket is one Parquet file per table; a step is a pure function of one bucket. Threads on one machine by default, a
-LocalCluster or any scheduler's address by config.
+LocalCluster or any scheduler's address by config. What a step made of a bucket is kept under a key over all that it
+depends on, so that a rerun, a crashed run and the next retrain make only what is not there yet. Only references and
+what a fit merges come back to the client.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from schemas.artifacts import ArtifactRef
 from schemas.config import ExecutionConfig
-from schemas.tables import Bucket
-from tasks.stores.artifacts import produce, write_parquet
+from schemas.errors import FenqunError
+from schemas.tables import TIMESTAMP, Bucket
+from tasks.stores._scheduler import Progress, scheduler
+from tasks.stores.artifacts import find, fingerprint, link, load_state, produce, save_state, write_parquet
+from tasks.stores.codec import decode, encode
 
 if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
 Refs = Mapping[str, ArtifactRef]
+DIGESTS, NEWEST = "digests", "newest"
+_ONE = "bucket.parquet"
 
 
 def bucket_file(ref: ArtifactRef, number: int) -> Path:
@@ -53,21 +62,41 @@ def read_table(ref: ArtifactRef) -> "pl.DataFrame":
     return pl.concat(list(read_frames(ref)), how="vertical")
 
 
-@contextmanager
-def scheduler(execution: ExecutionConfig) -> Iterator[dict[str, Any]]:
-    """Keyword arguments for `dask.compute`; a LocalCluster or client lives as long as the block."""
-    if execution.scheduler == "threads":
-        yield {"scheduler": "threads", "num_workers": execution.workers}
-        return
-    from distributed import Client, LocalCluster
+def bucket_facts(folder: str | Path, buckets: int) -> dict[str, list[Any]]:
+    """For `ArtifactRef.meta`: per bucket the sha256 of its file, and its newest timestamp in ISO, None without any."""
+    import polars as pl
 
-    if execution.scheduler != "cluster":
-        with Client(execution.scheduler, timeout="20s") as client:
-            yield {"scheduler": client.get}
-        return
-    options = {"n_workers": execution.workers, "threads_per_worker": 1, "memory_limit": execution.memory_limit}
-    with LocalCluster(dashboard_address=None, **options) as cluster, Client(cluster) as client:
-        yield {"scheduler": client.get}
+    facts: dict[str, list[Any]] = {DIGESTS: [], NEWEST: []}
+    for number in range(buckets):
+        path = Path(folder) / f"bucket-{number:04d}.parquet"
+        with path.open("rb") as stream:
+            facts[DIGESTS].append(hashlib.file_digest(stream, "sha256").hexdigest())
+        stamps = pl.scan_parquet(path)
+        timed = TIMESTAMP in stamps.collect_schema().names()
+        newest = stamps.select(pl.col(TIMESTAMP).max()).collect().item() if timed else None
+        facts[NEWEST].append(newest and newest.isoformat())
+    return facts
+
+
+def contents(refs: Refs, known_by: datetime | None = None) -> list[str]:
+    """Per bucket a fingerprint of its rows in all tables.
+
+    Args:
+        refs: Tables by name.
+        known_by: Also tells buckets apart by this moment where rows later than it stand in them.
+    """
+    facts = {
+        name: ref.meta if DIGESTS in ref.meta else bucket_facts(ref.path, ref.buckets)
+        for name, ref in sorted(refs.items())
+    }
+
+    def one(number: int) -> str:
+        at = {name: number if len(kept[DIGESTS]) > 1 else 0 for name, kept in facts.items()}
+        newest = [kept[NEWEST][at[name]] for name, kept in facts.items() if NEWEST in kept]
+        cut = known_by if known_by and any(datetime.fromisoformat(t) > known_by for t in newest if t) else None
+        return fingerprint({name: kept[DIGESTS][at[name]] for name, kept in facts.items()}, cut)
+
+    return [one(number) for number in range(count(refs))]
 
 
 def _one_blas_thread(function: Callable[..., T], *arguments: Any) -> T:
@@ -78,41 +107,105 @@ def _one_blas_thread(function: Callable[..., T], *arguments: Any) -> T:
         return function(*arguments)
 
 
-def parallel(function: Callable[[Any], T], items: Iterable[Any], execution: ExecutionConfig) -> list[T]:
-    """`[function(item) for item in items]`, run by Dask."""
+def parallel(
+    function: Callable[[Any], T], items: Iterable[Any], execution: ExecutionConfig, progress: Progress | None = None
+) -> list[T]:
+    """`[function(item) for item in items]`, run by Dask; `progress` hears (done, of) in the calling thread."""
     import dask
 
     graph = [dask.delayed(_one_blas_thread, pure=False)(function, item) for item in items]
-    with scheduler(execution) as options:
-        return list(dask.compute(*graph, **options))
+    with scheduler(execution) as compute:
+        return compute(graph, progress)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Where the partial statistics of buckets are kept.
+
+    Attributes:
+        home: The state folder.
+        kind: What they are.
+        keys: Per bucket a fingerprint of all that its partial depends on.
+        classes: The classes that they consist of, by name: see `codec.classes_of`.
+    """
+
+    home: str
+    kind: str
+    keys: Sequence[str]
+    classes: Mapping[str, type]
 
 
 def reduce_buckets(
-    refs: Refs, partial: Callable[[Bucket], T], merge: Callable[[T, T], T], execution: ExecutionConfig
+    refs: Refs,
+    partial: Callable[[Bucket], T],
+    merge: Callable[[T, T], T],
+    execution: ExecutionConfig,
+    keep: Keep | None = None,
+    progress: Progress | None = None,
 ) -> T:
-    """`partial` of every bucket, merged pairwise as a tree in bucket order."""
+    """`partial` of every bucket, merged pairwise as a tree in bucket order, on the workers.
+
+    Args:
+        refs: Tables by name.
+        partial: Statistics of one bucket.
+        merge: Statistics of two sets of buckets, the earlier ones first.
+        execution: Where the work runs.
+        keep: Keeps partials, and takes those that are kept already; none: each is made.
+        progress: Hears (buckets done, buckets); only with `keep`.
+    """
     import dask
 
-    level = [
-        dask.delayed(_one_blas_thread, pure=False)(lambda n: partial(read_bucket(refs, n)), number)
-        for number in range(count(refs))
-    ]
-    while len(level) > 1:
-        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
-        level = [dask.delayed(merge, pure=False)(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    with scheduler(execution) as options:
-        return dask.compute(level[0], **options)[0]
+    def fresh(number: int) -> T:
+        return partial(read_bucket(refs, number))
+
+    with scheduler(execution) as compute:
+        one: Callable[[int], T] = fresh
+        if keep is not None:
+            parallel(_keeper(keep, fresh), range(count(refs)), execution, progress)
+            one = _reader(keep)
+        level = [dask.delayed(_one_blas_thread, pure=False)(one, number) for number in range(count(refs))]
+        while len(level) > 1:
+            pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
+            level = [dask.delayed(merge, pure=False)(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        return compute(level, None)[0]
 
 
-def _fill_bucket(refs: Refs, function: Callable[[Bucket], "pl.DataFrame"], place: Path, number: int) -> tuple[int, Any]:
-    """Writes one bucket's result unless it is there already; returns its rows and columns."""
-    import polars as pl
+def _keeper(keep: Keep, one: Callable[[int], Any]) -> Callable[[int], None]:
+    """Makes and keeps a bucket's partial, unless it is there."""
 
-    path = place / f"bucket-{number:04d}.parquet"
-    if not path.exists():
-        write_parquet(path, function(read_bucket(refs, number)))
-    lazy = pl.scan_parquet(path)
-    return lazy.select(pl.len()).collect().item(), tuple(lazy.collect_schema().names())
+    def make(number: int) -> None:
+        def write(place: Path) -> dict[str, Any]:
+            save_state(place, encode(one(number)))
+            return {}
+
+        produce(keep.home, keep.kind, keep.keys[number], write)
+
+    return make
+
+
+def _reader(keep: Keep) -> Callable[[int], Any]:
+    """Reads a bucket's partial that was kept."""
+
+    def read(number: int) -> Any:
+        found = find(keep.home, keep.kind, keep.keys[number])
+        if found is None:
+            raise FenqunError(f"{keep.kind} of bucket {number} was removed while it was needed; run again")
+        return decode(load_state(found), keep.classes)
+
+    return read
+
+
+def _fill_bucket(
+    refs: Refs, function: Callable[[Bucket], "pl.DataFrame"], home: str, kind: str, key: str, number: int
+) -> ArtifactRef:
+    """What `function` makes of one bucket, unless it is there already."""
+
+    def write(place: Path) -> dict[str, Any]:
+        frame = function(read_bucket(refs, number))
+        write_parquet(place / _ONE, frame)
+        return {"rows": len(frame), "columns": tuple(frame.columns)}
+
+    return produce(home, f"{kind}-bucket", key, write)
 
 
 def map_buckets(
@@ -123,7 +216,9 @@ def map_buckets(
     home: str,
     kind: str,
     digest: str,
+    keys: Sequence[str] | None = None,
     meta: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> ArtifactRef:
     """The artifact whose every bucket is `function` of the same bucket of `refs`.
 
@@ -133,15 +228,22 @@ def map_buckets(
         execution: Where it runs.
         home: The state folder.
         kind: What the artifact holds.
-        digest: Fingerprint over everything the function depends on.
+        digest: Fingerprint over everything that the artifact depends on.
+        keys: Per bucket a fingerprint of all that its result depends on: a bucket made for another artifact under the
+            same key is taken as it is. None: no bucket is shared.
         meta: Small facts to keep with the artifact.
+        progress: Hears (buckets done, buckets).
     """
+    keys = keys or [fingerprint(digest, number) for number in range(count(refs))]
 
     def write(place: Path) -> dict[str, Any]:
-        def fill(number: int) -> tuple[int, Any]:
-            return _fill_bucket(refs, function, place, number)
+        def fill(number: int) -> tuple[int, tuple[str, ...]]:
+            made = _fill_bucket(refs, function, home, kind, keys[number], number)
+            link(Path(made.path) / _ONE, place / f"bucket-{number:04d}.parquet")
+            return made.rows, made.columns
 
-        done: Sequence[tuple[int, Any]] = parallel(fill, range(count(refs)), execution)
-        return {"rows": sum(n for n, _ in done), "buckets": len(done), "columns": done[0][1], "meta": dict(meta or {})}
+        done = parallel(fill, range(len(keys)), execution, progress)
+        facts = {**(meta or {}), DIGESTS: list(keys)}
+        return {"rows": sum(n for n, _ in done), "buckets": len(done), "columns": done[0][1], "meta": facts}
 
     return produce(home, kind, digest, write)

@@ -68,6 +68,11 @@ class MeanPartial:
     users: int
 
 
+def clockless(config: TextsConfig) -> bool:
+    """Whether `as_of` only cuts the fit off: a later one changes nothing where nothing new became known."""
+    return True
+
+
 def partial(bucket: Bucket, config: TextsConfig, as_of: datetime) -> Partial:
     """Users per item and, where distinct texts are limited, hashes of the written ones, up to `as_of`."""
     import polars as pl

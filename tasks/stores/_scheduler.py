@@ -1,0 +1,102 @@
+"""Where Dask runs: threads, a LocalCluster or a scheduler elsewhere; a cluster is shared while anybody uses it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from schemas.config import ExecutionConfig
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Progress = Callable[[int, int], None]
+"""Hears (done, of)."""
+
+Compute = Callable[[list[Any], Progress | None], list[Any]]
+"""Runs delayed values and gives their results, in order."""
+
+
+@dataclass
+class _Shared:
+    """A client and how many use it now."""
+
+    client: "Client"
+    stack: ExitStack
+    users: int = 0
+
+
+@dataclass
+class _Pool:
+    """Clusters in use, by config."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    clients: dict[tuple[str, int, str], _Shared] = field(default_factory=dict)
+
+
+_POOL = _Pool()
+
+
+@contextmanager
+def scheduler(execution: ExecutionConfig) -> Iterator[Compute]:
+    """Gives the function that computes delayed values; a cluster lives until its last user leaves the block."""
+    if execution.scheduler == "threads":
+        yield lambda graph, progress: _in_threads(graph, progress, execution.workers)
+        return
+    with _client(execution) as client:
+        yield lambda graph, progress: _on_cluster(graph, progress, client)
+
+
+def _in_threads(graph: list[Any], progress: Progress | None, workers: int) -> list[Any]:
+    import dask
+
+    waiting, n = {one.key for one in graph}, len(graph)
+
+    def finished(key: Any, *_: Any) -> None:
+        if progress is not None and key in waiting:
+            waiting.discard(key)
+            progress(n - len(waiting), n)
+
+    # Of a Dask callback's five functions, the one after each task. Registered ones would hear other threads' work too.
+    told = [(None, None, None, finished, None)]
+    return list(dask.compute(*graph, scheduler="threads", num_workers=workers, callbacks=told))
+
+
+def _on_cluster(graph: list[Any], progress: Progress | None, client: "Client") -> list[Any]:
+    from distributed import as_completed
+
+    futures = client.compute(graph)
+    for done, _ in enumerate(as_completed(futures), 1):
+        if progress is not None:
+            progress(done, len(futures))
+    return list(client.gather(futures))
+
+
+@contextmanager
+def _client(execution: ExecutionConfig) -> "Iterator[Client]":
+    key = (execution.scheduler, execution.workers, execution.memory_limit)
+    with _POOL.lock:
+        if key not in _POOL.clients:
+            _POOL.clients[key] = _open(execution)
+        shared = _POOL.clients[key]
+        shared.users += 1
+    try:
+        yield shared.client
+    finally:
+        with _POOL.lock:
+            shared.users -= 1
+            if not shared.users:
+                del _POOL.clients[key]
+                shared.stack.close()
+
+
+def _open(execution: ExecutionConfig) -> _Shared:
+    from distributed import Client, LocalCluster
+
+    stack = ExitStack()
+    where: Any = execution.scheduler
+    if where == "cluster":
+        options = {"n_workers": execution.workers, "threads_per_worker": 1, "memory_limit": execution.memory_limit}
+        where = stack.enter_context(LocalCluster(dashboard_address=None, **options))
+    return _Shared(stack.enter_context(Client(where, timeout="20s", set_as_default=False)), stack)
