@@ -28,9 +28,9 @@ class Counts:
     Attributes:
         users: (k,) users.
         items: Item -> (k,) users who touched it.
-        categories: Category -> (4, k): users who touched it, Σx, Σx², Σx·n; x and n are a user's events on items of it
-            and on items of any category.
-        events: (3, k): users with n > 0, Σn, Σn².
+        categories: Category -> (3, k): users who touched it, Σs, Σs²; s is a user's share of events on items of it,
+            among the user's events on items of any category.
+        placed: (k,) users with such events.
         terms: Term -> (k,) users who wrote it.
         writers: (k,) users who wrote anything.
         features: `family.column` -> (3, k): known values, their sum and their sum of squares.
@@ -39,7 +39,7 @@ class Counts:
     users: np.ndarray
     items: Table = field(default_factory=dict)
     categories: Table = field(default_factory=dict)
-    events: np.ndarray = field(default_factory=lambda: np.zeros((3, 1)))
+    placed: np.ndarray = field(default_factory=lambda: np.zeros(1))
     terms: Table = field(default_factory=dict)
     writers: np.ndarray = field(default_factory=lambda: np.zeros(1))
     features: Table = field(default_factory=dict)
@@ -57,31 +57,30 @@ def partial(bucket: Bucket, assigned: "pl.DataFrame", features: "Mapping[str, pl
     import polars as pl
 
     own = assigned.filter(pl.col(LABEL) >= 0)
-    items, categories, events = _events(bucket, own, k)
+    items, categories, placed = _events(bucket, own, k)
     terms, writers = _terms(bucket, own, k)
     users = np.bincount(own[LABEL].to_numpy(), minlength=k).astype(np.float64)
-    return Counts(users, items, categories, events, terms, writers, _features(own, features, k))
+    return Counts(users, items, categories, placed, terms, writers, _features(own, features, k))
 
 
 def _events(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, Table, np.ndarray]:
     import polars as pl
 
     if EVENTS.name not in bucket:
-        return {}, {}, np.zeros((3, k))
+        return {}, {}, np.zeros(k)
     events = bucket[EVENTS.name].select(USER_ID, ITEM_ID).join(own, on=USER_ID)
     items = _table(events.unique(), ITEM_ID, [pl.len()], k)
     if ITEMS.name not in bucket or CATEGORIES not in bucket[ITEMS.name].columns:
-        return items, {}, np.zeros((3, k))
+        return items, {}, np.zeros(k)
     known = bucket[ITEMS.name].select(ITEM_ID, pl.col(CATEGORIES).list.drop_nulls().list.unique())
     placed = events.join(known.filter(pl.col(CATEGORIES).list.len() > 0), on=ITEM_ID)
-    totals = placed.group_by(USER_ID, LABEL).agg(pl.len().cast(pl.Float64).alias(_ALL))
-    each = placed.explode(CATEGORIES).group_by(USER_ID, LABEL, CATEGORIES).agg(pl.len().cast(float).alias(_AMOUNT))
-    x, n = pl.col(_AMOUNT), pl.col(_ALL)
-    sums = [pl.len(), x.sum(), (x**2).sum().alias("squares"), (x * n).sum().alias("products")]
-    categories = _table(each.join(totals, on=[USER_ID, LABEL]), CATEGORIES, sums, k)
-    labels, amounts = totals[LABEL].to_numpy(), totals[_ALL].to_numpy()
-    events_ = np.stack([np.bincount(labels, amounts**power, minlength=k) for power in range(3)])
-    return items, {name: table for name, table in categories.items() if name}, events_
+    totals = placed.group_by(USER_ID, LABEL).agg(pl.len().alias(_ALL))
+    each = placed.explode(CATEGORIES).group_by(USER_ID, LABEL, CATEGORIES).agg(pl.len().alias(_AMOUNT))
+    share = pl.col(_AMOUNT) / pl.col(_ALL)
+    sums = [pl.len(), share.sum().alias("shares"), (share**2).sum().alias("squares")]
+    categories = _table(each.join(totals, on=[USER_ID, LABEL]).sort(USER_ID), CATEGORIES, sums, k)
+    counts = np.bincount(totals[LABEL].to_numpy(), minlength=k).astype(np.float64)
+    return items, {name: table for name, table in categories.items() if name}, counts
 
 
 def _terms(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, np.ndarray]:
@@ -125,6 +124,6 @@ def merge(a: Counts, b: Counts) -> Counts:
         key: np.asarray(x.get(key, 0) + y.get(key, 0)) for key in x.keys() | y.keys()
     }
     return Counts(
-        a.users + b.users, joined(a.items, b.items), joined(a.categories, b.categories), a.events + b.events,
+        a.users + b.users, joined(a.items, b.items), joined(a.categories, b.categories), a.placed + b.placed,
         joined(a.terms, b.terms), a.writers + b.writers, joined(a.features, b.features),
     )  # fmt: skip

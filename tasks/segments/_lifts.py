@@ -66,26 +66,27 @@ def _chance(x: float, n: float, y: float, m: float) -> float:
     return float(hypergeom.sf(x - 1, n + m, x + y, n))
 
 
-def event_shares(table: Mapping[str, np.ndarray], events: np.ndarray, label: int) -> list[Lift]:
-    """Keys with a larger share of the segment's events than of the others' events, most telling first.
+def event_shares(table: Mapping[str, np.ndarray], placed: np.ndarray, label: int) -> list[Lift]:
+    """Keys that take a larger share of a user's events in the segment than elsewhere, most telling first.
 
-    A user's events are alike, so users are what is sampled: the variance of the share p = Σx / Σn is
-    Σ(x − p·n)² / (Σn)² · u / (u − 1) over u users (Cochran 1977, 6.3), and never below that of independent events.
+    The share is the mean over users of each user's own share s, so that one heavy user is one user. The interval is
+    exp(log ratio ± z·√(v/p² + w/q²)), with v = (Σs² − (Σs)²/u) / (u·(u − 1)) over u users, and w the same elsewhere.
 
     Args:
-        table: Key -> (4, k): users, Σx, Σx², Σx·n.
-        events: (3, k): users, Σn, Σn².
+        table: Key -> (3, k): users who touched it, Σs, Σs².
+        placed: (k,) users who have such shares.
         label: Which segment.
     """
     keys = {key: sums for key, sums in table.items() if sums[0].sum() >= MIN_USERS}
-    mine, theirs = events[:, label], events.sum(axis=1) - events[:, label]
-    if min(mine[0], theirs[0]) < MIN_USERS:
+    n, m = placed[label], placed.sum() - placed[label]
+    if min(n, m) < MIN_USERS:
         return []
     found = []
-    for key, sums in ((key, sums) for key, sums in keys.items() if sums[0, label] >= MIN_USERS):
-        own, other = sums[:, label], sums.sum(axis=1) - sums[:, label]
-        sides = [(side[1], total[1], _clustered(side, total)) for side, total in ((own, mine), (other, theirs))]
-        found.append(_lift(key, sides[0], sides[1], len(keys)))
+    for key, sums in keys.items():
+        if sums[0, label] >= MIN_USERS:
+            own, other = sums[:, label], sums.sum(axis=1) - sums[:, label]
+            errors = _mean_error(own[1], own[2], n), _mean_error(other[1], other[2], m)
+            found.append(_lift(key, (own[1], n, errors[0]), (other[1], m, errors[1]), len(keys), smooth=False))
     return _telling(found)
 
 
@@ -94,24 +95,26 @@ def _relative(x: float, n: float) -> float:
     return float(max(1 / (x + 0.5) - 1 / (n + 1), 0.0))
 
 
-def _clustered(sums: np.ndarray, total: np.ndarray) -> float:
-    _, x, squares, products = sums
-    users, n, n_squares = total
-    independent = _relative(x, n)
-    if x <= 0 or users < 2:
-        return independent
-    p = x / n
-    variance = max(squares - 2 * p * products + p**2 * n_squares, 0.0) / n**2 * users / (users - 1)
-    return max(float(variance / p**2), independent)
+def _mean_error(total: float, squares: float, n: float) -> float:
+    """Variance of a mean over its square; where the mean is 0, as if of none of n."""
+    if total <= 0:
+        return _relative(0.0, n)
+    return float(max(squares - total**2 / n, 0.0) / (n * (n - 1)) / (total / n) ** 2)
 
 
-def _lift(key: str, own: tuple[float, float, float], other: tuple[float, float, float], comparisons: int) -> Lift:
-    """From x, n and the relative variance on either side."""
+def _lift(
+    key: str,
+    own: tuple[float, float, float],
+    other: tuple[float, float, float],
+    comparisons: int,
+    smooth: bool = True,
+) -> Lift:
+    """From x, n and the relative variance of x / n on either side; 0.5 is added where asked, or where there is none."""
     (x, n, error), (y, m, other_error) = own, other
-    share, rest = (x + 0.5) / (n + 1), (y + 0.5) / (m + 1)
-    ratio = share / rest
-    low = float(np.exp(np.log(ratio) - quantile(comparisons) * np.sqrt(error + other_error)))
-    told = float(x / n / (y / m)) if y > 0 else float(ratio)
+    add = 0.5 if smooth or y <= 0 else 0.0
+    share, rest = (x + add) / (n + 2 * add), (y + add) / (m + 2 * add)
+    low = float(np.exp(np.log(share / rest) - quantile(comparisons) * np.sqrt(error + other_error)))
+    told = float(x / n / (y / m)) if y > 0 else float(share / rest)
     return Lift(key, float(x / n), float(y / m) if m else 0.0, told, low, effect(low * rest, rest))
 
 

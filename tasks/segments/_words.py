@@ -82,7 +82,7 @@ GENRES_ZH: dict[str, str] = {
 
 SENTENCES = {
     "en": {
-        "category": "{label}: {inside} of events against {elsewhere} elsewhere (×{lift}, at least ×{low})",
+        "category": "{label}: {inside} of a user's events against {elsewhere} elsewhere (×{lift}, at least ×{low})",
         "item": "{label}: {inside} of users against {elsewhere} elsewhere (×{lift}, at least ×{low})",
         "trait": "{label}: {inside} of users against {elsewhere} elsewhere (×{lift}, at least ×{low})",
         "term": "“{label}”: written by {inside} of users against {elsewhere} elsewhere (×{lift}, at least ×{low})",
@@ -91,7 +91,7 @@ SENTENCES = {
         "weak": "Weak evidence: of all that was measured, nothing sets these users apart from the other segments",
     },
     "zh": {
-        "category": "{label}：占行为的 {inside}，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
+        "category": "{label}：人均占行为的 {inside}，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
         "item": "{label}：{inside} 的用户，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
         "trait": "{label}：{inside} 的用户，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
         "term": "“{label}”：{inside} 的用户写过，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",

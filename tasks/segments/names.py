@@ -57,7 +57,7 @@ def _likeness(name: str) -> frozenset[str]:
 def _proposals(profile: SegmentProfile, language: Language) -> Iterator[str]:
     """Names from short to long; the last ones hold the id and a number, and never end."""
     form = _FORMS[language]
-    titles = [_short(claim.label) for claim in profile.claims if claim.kind == "item"]
+    titles = [title for claim in profile.claims if claim.kind == "item" and (title := _short(claim.label))]
     bases = _bases(_subjects(profile, strong=True), _adjectives(profile, language), form)
     bases = bases or _weak_bases(profile, titles, form)
     yield from bases

@@ -87,7 +87,7 @@ def _claims(
 ) -> dict[str, list[Claim]]:
     """All claims about a segment, by kind, most telling first."""
     lifts = {kind: shares(tables[kind], label) for kind in ("item", "term", "trait")}
-    lifts |= {"category": event_shares(counts.categories, counts.events, label)}
+    lifts |= {"category": event_shares(counts.categories, counts.placed, label)}
     lifts |= {"feature": _themes(differences(tables["feature"], label))}
     told = {kind: [_claim(kind, lift, titles, config) for lift in found] for kind, found in lifts.items()}
     return {kind: [claim for claim in claims if strength(claim) >= _TRIVIAL] for kind, claims in told.items()}

@@ -1,0 +1,110 @@
+"""Names are distinct, repeatable, kept, honest about weak evidence, in English and Chinese."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.reports import Claim, SegmentProfile
+from tasks.segments.names import _likeness, names
+
+CATEGORIES = st.sampled_from(
+    ["Drama", "Comedy", "War", "Sci-Fi", "剧情", "Ｄｒａｍａ", "drama", "", "&", "\x00", "a" * 90]
+)
+
+
+def claim(kind, key, inside=0.5, elsewhere=0.1, lift=5.0, effect=0.8, label=None):
+    return Claim(kind=kind, key=key, label=key if label is None else label, inside=inside, elsewhere=elsewhere,
+                 lift=lift, low=2.0, effect=effect, text=f"{key}: measured")  # fmt: skip
+
+
+def profile(number, *claims):
+    name = f"s{number:03d}"
+    return SegmentProfile(segment_id=name, name=name, size=10, share=0.1, claims=claims)
+
+
+def category(key, **rest):
+    return claim("category", key, **rest)
+
+
+CLAIMS = st.one_of(
+    st.builds(category, CATEGORIES, inside=st.sampled_from([0.12, 0.5, 0.9])),
+    st.builds(claim, st.just("item"), CATEGORIES),
+    st.builds(claim, st.sampled_from(["term", "trait"]), CATEGORIES),
+    st.builds(
+        claim, st.just("feature"), st.sampled_from(["behaviour.events", "behaviour.recency_days", "social.x"]),
+        lift=st.sampled_from([-2.0, 0.15, 2.0]), effect=st.sampled_from([0.1, 0.9]),
+    ),
+)  # fmt: skip
+PROFILES = st.lists(st.lists(CLAIMS, max_size=6), min_size=1, max_size=25).map(
+    lambda found: [profile(number, *claims) for number, claims in enumerate(found)]
+)
+
+
+@given(PROFILES, st.sampled_from(["en", "zh"]), st.integers(0, 5))
+@settings(max_examples=150, deadline=None)
+def test_names_are_distinct_repeatable_and_of_one_line(found, language, kept_number):
+    kept = {one.segment_id: f"Mine {one.segment_id}" for one in found[:kept_number]} | {"s999": "Drama & Comedy"}
+    given_names = names(found, kept, language)
+    assert len({_likeness(name) for name in given_names}) == len(found)
+    assert names(found, kept, language) == given_names
+    for one, name in zip(found, given_names, strict=True):
+        assert name.strip() == name
+        assert name
+        assert all(letter.isprintable() for letter in name)
+        assert kept.get(one.segment_id, name) == name
+        assert one.segment_id in kept or _likeness(name) != _likeness("Drama & Comedy")
+
+
+@given(PROFILES, st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_the_order_of_the_profiles_changes_no_name(found, rng):
+    before = dict(zip([one.segment_id for one in found], names(found, {}), strict=True))
+    shuffled = list(found)
+    rng.shuffle(shuffled)
+    assert dict(zip([one.segment_id for one in shuffled], names(shuffled, {}), strict=True)) == before
+
+
+def test_the_strongest_claims_make_the_name():
+    active = claim("feature", "behaviour.events", lift=2.0)
+    assert names([profile(1, category("War"), category("Drama"), category("Horror"))], {}) == ("War & Drama",)
+    assert names([profile(1, category("War"), active)], {}) == ("War, very active users",)
+    assert names([profile(1, category("War"), active)], {}, "zh") == ("War，活跃用户",)
+    assert names([profile(1, active, claim("item", "Titanic"))], {}) == ("Very active users",)
+    assert names([profile(1, claim("feature", "behaviour.events", lift=-2.0))], {}) == ("Occasional users",)
+    assert names([profile(1, claim("term", "opera"), claim("term", "verdi"))], {}) == ("“opera” & “verdi”",)
+    assert names([profile(1, claim("trait", "job: nurse"))], {}) == ("job: nurse",)
+
+
+def test_alike_segments_are_told_apart_by_what_else_is_measured():
+    same = (category("War"), category("Drama"))
+    found = names([
+        profile(1, *same), profile(2, *reversed(same)), profile(3, *same, category("Horror")),
+        profile(4, *same, claim("item", "Titanic")), profile(5, *same),
+    ], {})  # fmt: skip
+    assert found == ("War & Drama", "Drama & War (s002)", "War & Drama & Horror", "War & Drama: Titanic",
+                     "War & Drama (s005)")  # fmt: skip
+
+
+def test_weak_evidence_is_never_dressed_up():
+    small = category("Drama", inside=0.15, elsewhere=0.1)
+    assert names([profile(1, small)], {}) == ("Leaning to Drama",)
+    assert names([profile(1, small)], {}, "zh") == ("略偏Drama",)
+    assert names([profile(1), profile(2)], {}) == ("No clear profile (s001)", "No clear profile (s002)")
+    assert names([profile(1)], {}, "zh") == ("特征不明显（s001）",)
+    assert names([profile(1, claim("feature", "behaviour.events", lift=0.3, effect=0.1))], {})[0].startswith("No clear")
+
+
+def test_a_kept_name_is_kept_whatever_is_measured_and_taken_by_nobody_else():
+    war = category("War")
+    assert names([profile(1, war), profile(2, war)], {"s002": "WAR"}) == ("War (s001)", "WAR")
+    assert names([profile(1, war), profile(2, war)], {"s001": "Same", "s002": "Same"}) == ("Same", "Same")
+    assert names([profile(1, war)], {"s001": "The night shift"}, "zh") == ("The night shift",)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_hundred_segments_without_evidence_have_two_hundred_names(seed):
+    found = [profile(number) for number in range(200)]
+    random.Random(seed).shuffle(found)
+    assert len(set(names(found, {}))) == 200

@@ -1,0 +1,182 @@
+"""The report: what it must say, that it says it plainly, and that nothing in the data can speak through it."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from schemas.reports import (
+    Accounting,
+    Change,
+    Choice,
+    EvaluationReport,
+    Gate,
+    Lineage,
+    Metric,
+    RuleResult,
+    SegmentProfile,
+    ValidationReport,
+    Verdict,
+)
+from schemas.runs import Proof
+from tasks.segments.report import Picture, ReportView, SetAside, render, rows, sentence
+
+DETAILS = {
+    "precision": 0.15, "recall": 0.11, "coverage": 0.2, "global_precision": 0.1, "global_recall": 0.07,
+    "global_coverage": 0.04, "random_precision": 0.095, "random_recall": 0.06, "random_coverage": 0.07,
+    "intervals": {
+        "precision": (0.14, 0.16), "global_precision": (0.09, 0.11), "lift_over_random_precision": (0.4, 0.7),
+    },
+}  # fmt: skip
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+
+
+def heldout(value=0.5, interval=(0.4, 0.6), **details):
+    return Metric(name="heldout_lift", value=value, n=900, interval=interval, seed=7, details={**DETAILS, **details})
+
+
+def view(**changes):
+    profile = SegmentProfile(segment_id="s001", name="War & Drama", size=9, share=0.9, evidence=("War: 9% of events",),
+                             top_categories=("War",), top_items=("Das Boot",), silhouette=0.1)  # fmt: skip
+    rules = (
+        RuleResult(rule="events.rows", table="events", severity="error", passed=True, checked=9, failed=0),
+        RuleResult(rule="events.known", table="events", severity="warn", passed=False, checked=9, failed=1,
+                   observed="89 %", bound="95 %"),
+    )  # fmt: skip
+    told = {
+        "segmentation": "films", "as_of": "2026-01-31 00:00 UTC", "model_version": "3", "run_id": "abc",
+        "profiles": (profile,),
+        "evaluations": (
+            EvaluationReport(candidate="kmeans-k2", kind="kmeans", params={"k": 2}, metrics={
+                "stability": Metric(name="stability", value=0.8, n=9, interval=(0.7, 0.9)),
+                "silhouette": Metric(name="silhouette", value=None, n=9, reason="one segment"),
+            }),
+            EvaluationReport(candidate="dbscan", kind="dbscan", params={}, metrics={}, refused=("75.0% are noise",)),
+        ),
+        "choice": Choice(chosen="kmeans-k2", reason="It has the highest lift.", ranking=(), refused={}),
+        "verdict": Verdict(promoted=True, gates=(Gate(name="lift", passed=True, measured=1, bound="≥ 0", why="fine"),)),
+        "lineage": Lineage(ids=("s001",), changes=(Change(kind="split", old=("s009",), new=("s001",), overlap=0.75),),
+                           next_number=10, moved_share=0.031),
+        "proof": Proof(heldout=heldout(), one_to_one=Metric(name="1:1", value=0.163, n=9, details={"recall": 0.12}),
+                       slices={"gender": {"F": (4, 0.25), "M": (5, None)}}),
+        "accounts": (Accounting(table="events", read=12345, accepted=12340, quarantined=4, deduplicated=1),),
+        "set_aside": (SetAside(table="events", column="timestamp", reason="after as_of", rows=4),),
+        "validations": (ValidationReport(stage="raw", results=rules),),
+        "docs": {"raw": "../docs/index.html"},
+    }  # fmt: skip
+    return ReportView(**{**told, **changes})
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and gathers them with the text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(text)
+        assert self.open == []
+        self.text = " ".join(self.text.split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += f" {data}"
+
+
+def test_everything_that_was_told_is_there():
+    page = Page(render(view()))
+    for words in (
+        "films: 1 segments, version 3", "Promoted", "War: 9% of events", "Das Boot", "global popularity",
+        "random segments of the same sizes", "1:1", "0.163", "0.14 to 0.16", "It has the highest lift.",
+        "75.0% are noise", "split", "75.0%", "12,345", "after as_of", "1 of 2 expectations passed", "89 %",
+        "Known users who moved 3.1%", "Lift over global popularity by gender", "These segments help",
+    ):  # fmt: skip
+        assert words in page.text, words
+    assert ("a", {"href": "../docs/index.html"}) in page.tags
+
+
+def test_it_is_self_contained_and_accessible():
+    text = render(view(pictures=(Picture(caption="Map", svg="<svg></svg>", place="segments"),)))
+    page = Page(text)
+    tags = [tag for tag, _ in page.tags]
+    assert not re.search(r"(src|href)=\"(https?:)?//", text)
+    assert "script" not in tags
+    assert ("html", {"lang": "en"}) in page.tags
+    assert any(attrs.get("name") == "viewport" for _, attrs in page.tags)
+    assert "prefers-color-scheme: dark" in text
+    assert tags.count("caption") == tags.count("table")
+    assert all(attrs.get("scope") in ("col", "row") for tag, attrs in page.tags if tag == "th")
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    inner = {attrs["href"][1:] for tag, attrs in page.tags if tag == "a" and attrs["href"].startswith("#")}
+    assert inner <= set(ids)
+    assert tags.count("figure") == tags.count("figcaption") == 1
+
+
+def test_texts_of_the_data_are_never_markup():
+    evil = '<img src=x onerror="alert(1)">'
+    profile = SegmentProfile(
+        segment_id="s001", name=evil, size=1, share=1, evidence=(evil,), top_items=(evil,), note=evil
+    )
+    page = Page(render(view(profiles=(profile,), segmentation=evil, set_aside=(
+        SetAside(table=evil, column=evil, reason=evil, rows=1),))))  # fmt: skip
+    assert "img" not in [tag for tag, _ in page.tags]
+    assert page.text.count(evil) >= 6
+
+
+def test_failed_expectations_and_gates_come_first():
+    found = view()
+    assert [rule.rule for _, rule in found.rules] == ["events.known", "events.rows"]
+    gates = (Gate(name="fine", passed=True, measured=1, bound="", why=""),
+             Gate(name="churn", passed=False, measured=0.4, bound="≤ 0.1", why="too many move"))  # fmt: skip
+    text = Page(render(view(verdict=Verdict(promoted=False, gates=gates)))).text
+    assert "Refused by churn : too many move (bound ≤ 0.1)." in text
+    section = text[text.index("A candidate becomes live") :]
+    assert section.index("churn") < section.index("fine")
+
+
+def test_an_override_is_told():
+    assert (
+        "Promoted against the gates: ann: campaign"
+        in Page(render(view(verdict=Verdict(promoted=True, gates=(), override="ann: campaign")))).text
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "helps", "words"),
+    [
+        (heldout(), True, "These segments help: recommending by segment finds +50.0% hits"),
+        (heldout(value=0.01, interval=(-0.1, 0.12)), False, "These segments don't help: +1.0% hits"),
+        (heldout(value=-0.2, interval=(-0.3, -0.1)), False, "These segments don't help: -20.0% hits"),
+        (heldout(interval=None), False, "These segments don't help"),
+        (heldout(intervals={"lift_over_random_precision": (-0.1, 0.1)}), False, "random segments of the same sizes do"),
+        (Metric(name="x", value=None, n=0, reason="no events"), False, "could not be measured (no events)"),
+    ],
+)  # fmt: skip
+def test_the_sentence_is_plain(metric, helps, words):
+    assert sentence(metric)[0] is helps
+    assert words in sentence(metric)[1]
+    assert sentence(metric)[1] in Page(render(view(proof=Proof(heldout=metric)))).text
+
+
+def test_rivals_stand_beside_the_segments():
+    found = rows(Proof(heldout=heldout()))
+    assert [row.name for row in found] == ["segments", "global popularity", "random segments of the same sizes"]
+    assert found[1].values == (0.1, 0.07, 0.04)
+    assert found[1].intervals == ((0.09, 0.11), None, None)
+    assert rows(Proof(heldout=Metric(name="x", value=0.1, n=1)))[0].values == (None, None, None)
+
+
+def test_what_is_absent_is_left_out():
+    text = Page(render(view(proof=None, profiles=(), accounts=(), set_aside=(), validations=(), docs={}, evaluations=(),
+                            lineage=Lineage(ids=(), changes=(), next_number=1)))).text  # fmt: skip
+    assert "No row was set aside." in text
+    assert "There is no version before to compare with." in text
+    assert "global popularity" not in text
