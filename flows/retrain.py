@@ -30,10 +30,10 @@ def retrain(config: RetrainConfig) -> Summary:
     c, name = config, config.segmentation
     with opened(c) as (run, ledger):
         started = revision(c)
-        landed = ingest(c.source, c.ingest, c.as_of, run, c.execution)
+        landed = ingest(c.source, c.ingest, c.as_of, run, c.execution, c.validation, name)
         run = run.model_copy(update={"as_of": landed.as_of})
         tables = landed.tables
-        raw = validate("raw", tables, c.validation, run, name, landed.accounts)
+        raw = validate("raw", landed.everything(), c.validation, run, name, landed.accounts)
         full, train, last = (vectors(c, landed, run, high) for high in (1.0, VALIDATION[0], TEST[0]))
         made = validate("features", full.tables(), c.validation, run, name)
         standing = revisit(name, tables, run, c.execution)

@@ -75,6 +75,8 @@ def grown(config: Config, since: Mapping[str, str]) -> bool:
     for name, table in _given(config).items():
         if INPUTS[name].key:
             continue
+        if _outside(table, INPUTS[name]):
+            return False
         if table.sql:
             if not table.since_column or f"mark:{name}" not in since:
                 return False
@@ -84,6 +86,12 @@ def grown(config: Config, since: Mapping[str, str]) -> bool:
             if part.startswith(f"{name}/") and now.get(part) != earlier and not _longer(places.get(part), earlier):
                 return False
     return True
+
+
+def _outside(own: TableConfig, table: Table) -> bool:
+    """Whether the declared key has columns that the contract does not keep: old rows have lost them."""
+    renamed = {theirs: ours for ours, theirs in own.columns.items()}
+    return any(renamed.get(name, name) not in table.names for name in own.key)
 
 
 def _longer(place: Place | None, earlier: str) -> bool:
