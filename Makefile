@@ -23,7 +23,7 @@ $(STAMP): $(LOCK) $(DATA) pyproject.toml
 	@echo "Installing into $(VENV) from $(LOCK): about 2 GB, some minutes, once."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) torch==2.13.0
-	@$(PIP) -r $(LOCK)
+	@$(PIP) --no-deps -r $(LOCK)
 	@$(PIP) --no-deps -r $(DATA)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
