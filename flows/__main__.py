@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from schemas.errors import FenqunError
 from tasks.stores.home import VARIABLE, home
@@ -19,12 +20,17 @@ OFF = {
 """Nothing phones home."""
 
 
-def environment() -> None:
-    """Settings that must stand before the libraries are imported; what the user has set stays as it is."""
+def environment(debug: bool = False) -> None:
+    """Settings that must stand before the libraries are imported; what the user has set stays as it is.
+
+    Prefect logs every failure with its traceback: to the run in its UI always, to the terminal only for `--debug`.
+    """
     os.environ[VARIABLE] = home()
     quiet = {"PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore", "TOKENIZERS_PARALLELISM": "false"}
     quiet["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "180"
     prefect = {"PREFECT_HOME": str(Path(home()) / "prefect")}
+    if not debug:
+        prefect["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     for name, value in {**OFF, **quiet, **prefect}.items():
         os.environ.setdefault(name, value)
 
@@ -36,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     retrain = commands.add_parser("retrain", help="retrain a segmentation and promote it if it is better")
     check = commands.add_parser("check", help="validate a config and its source before anything runs")
-    for command in (retrain, check):
+    assign = commands.add_parser("assign", help="assign users with the live model and publish")
+    assign.add_argument("--only-touched", action="store_true", help="only users with something new since the last time")
+    for command in (retrain, check, assign):
         command.add_argument("--config", required=True, help="YAML file of the segmentation")
         command.add_argument(
             "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides", help="override a value"
@@ -44,7 +52,30 @@ def parser() -> argparse.ArgumentParser:
     ui = commands.add_parser("ui", help="Prefect, MLflow and the deployments on loopback")
     ui.add_argument("--prefect-port", type=int, default=4200)
     ui.add_argument("--mlflow-port", type=int, default=5000)
+    _decisions(commands)
     return main_parser
+
+
+def _decisions(commands: Any) -> None:
+    """Commands about what is live, and about what is published."""
+    promote = commands.add_parser("promote", help="judge a registered version on today's data and make it live")
+    promote.add_argument("--version", required=True, help="number of the model version")
+    rollback = commands.add_parser("rollback", help="bring the previous champion back, with its tables")
+    user = commands.add_parser("user", help="a user's segment, reasons and history")
+    user.add_argument("user", help="the recommender's own id of the user")
+    segments = commands.add_parser("segments", help="what is published about segments").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    export = segments.add_parser("export", help="write a segment's members as CSV or Parquet")
+    export.add_argument("--segment", help="id of the segment, or `unassigned`; all users where it is not given")
+    export.add_argument("--output", required=True, help="a file that ends in .csv or .parquet")
+    for command in (promote, rollback, user, export):
+        command.add_argument("--segmentation", required=True, help="name of the segmentation")
+    for command in (promote, rollback):
+        needed = command is rollback
+        command.add_argument("--author", required=needed, default="", help="who decides; recorded")
+        command.add_argument("--reason", required=needed, default="", help="why; recorded")
+        command.add_argument("--tracking-uri", help="MLflow server; SQLite under the state folder where not given")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -53,6 +84,17 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.command == "retrain":
         commands.retrain(arguments.config, arguments.overrides)
+    elif arguments.command == "assign":
+        commands.assign(arguments.config, arguments.overrides, arguments.only_touched)
+    elif arguments.command == "promote":
+        told = (arguments.segmentation, arguments.version, arguments.author, arguments.reason)
+        commands.promote(*told, arguments.tracking_uri)
+    elif arguments.command == "rollback":
+        commands.rollback(arguments.segmentation, arguments.author, arguments.reason, arguments.tracking_uri)
+    elif arguments.command == "user":
+        commands.user(arguments.segmentation, arguments.user)
+    elif arguments.command == "segments":
+        commands.export(arguments.segmentation, arguments.segment, arguments.output)
     elif arguments.command == "check":
         commands.check(arguments.config, arguments.overrides)
     elif arguments.command == "ui":
@@ -62,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code: 0, 1 (failure) or 2 (usage)."""
     arguments = parser().parse_args(argv)
-    environment()
+    environment(arguments.debug)
     try:
         run(arguments)
     except FenqunError as error:

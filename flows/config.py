@@ -120,6 +120,15 @@ def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> RetrainConfi
     return parse(raw, str(path))
 
 
+def from_text(text: str, where: str) -> RetrainConfig:
+    """A config from YAML text, as a run recorded it."""
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+    return parse(raw if isinstance(raw, dict) else {}, where)
+
+
 def parse(raw: dict[str, Any], where: str) -> RetrainConfig:
     """A config from plain data; every mistake in one UsageError, a line each."""
     try:

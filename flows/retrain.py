@@ -29,7 +29,7 @@ def retrain(config: RetrainConfig) -> Summary:
     """
     c, name = config, config.segmentation
     with opened(c) as (run, ledger):
-        started = revision(c)
+        started = revision(name)
         landed = ingest(c.source, c.ingest, c.as_of, run, c.execution, c.validation, name)
         run = run.model_copy(update={"as_of": landed.as_of})
         tables = landed.tables
@@ -47,7 +47,7 @@ def retrain(config: RetrainConfig) -> Summary:
         record(c.model_dump(mode="json"), landed, full, profiles, run, ledger)
         ours = measure_candidate(model, contest.report, proof, full, standing, landed, c.gates, run)
         verdict = judge(model, ours, champion_input(c, standing, best, landed, run), c.gates, run, ledger)
-        promote(model, verdict, profiles, standing, landed.quarantine, started, run, ledger)
+        promote(model, verdict, profiles, landed.quarantine, started, run, ledger)
         told = (landed, contest, proof, lineage, profiles, model, verdict, (raw, made, published))
         page = report(name, *told, run, ledger)
         return summary(c, run, ledger, full, contest, proof, profiles, model, verdict, page)

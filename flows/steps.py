@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from flows.config import RetrainConfig
+from flows.config import RetrainConfig, from_text
 from schemas.artifacts import RunContext
+from schemas.config import LedgerConfig
 from schemas.reports import SegmentProfile, Verdict
 from schemas.runs import Attempt, Candidate, Contest, Landed, Proof, Registered, Standing, Summary, Vectors
 from tasks.choose import choose
@@ -23,28 +24,41 @@ from tasks.segments._measured import GateInput
 from tasks.selection.space import expand
 from tasks.serving.candidates import TEST
 from tasks.serving.families import usable
+from tasks.serving.plugins import settle
+from tasks.serving.promoting import mirror
 from tasks.serving.revisiting import recipe, warm_candidate
 from tasks.stores import pointer
 from tasks.stores.artifacts import code_version
 from tasks.stores.home import home
-from tasks.stores.ledger import Ledger, flat_metrics
+from tasks.stores.ledger import CONFIG, Ledger, flat_metrics
 
 
 @contextmanager
-def opened(config: RetrainConfig) -> Iterator[tuple[RunContext, Ledger]]:
-    """A run in the ledger, closed as finished, or as failed where the block raises."""
+def opened(config: RetrainConfig, what: str = "retrain") -> Iterator[tuple[RunContext, Ledger]]:
+    """A run in the ledger, closed as finished, or as failed where the block raises.
+
+    MLflow's aliases are first made to say what the pointer says: a run that was killed in between left them behind.
+    """
+    settle()
     ledger = Ledger(config.ledger, home(), config.segmentation)
-    tags = {"fenqun.flow": "retrain", "fenqun.prefect_run": str(flow_run.id or "")}
-    name = f"retrain {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    tags = {"fenqun.flow": what, "fenqun.prefect_run": str(flow_run.id or "")}
+    name = f"{what} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     with ledger.recorded(name, config.model_dump(mode="json"), tags) as run_id:
+        mirror(pointer.read(home(), config.segmentation), ledger)
         now = config.as_of or datetime.now(UTC)
         run = RunContext(run_id=run_id, as_of=now, seed=config.seed, code_version=code_version(), home=home())
         yield run, ledger
 
 
-def revision(config: RetrainConfig) -> int:
+def revision(segmentation: str) -> int:
     """The pointer's revision now: a promotion that comes in between wins."""
-    return pointer.read(home(), config.segmentation).revision
+    return pointer.read(home(), segmentation).revision
+
+
+def recorded_config(segmentation: str, version: str, ledger: LedgerConfig) -> RetrainConfig:
+    """The config of the run that registered a version."""
+    books = Ledger(ledger, home(), segmentation)
+    return from_text(books.read_text(books.version(version).run_id or "", CONFIG), f"{segmentation} version {version}")
 
 
 def vectors(config: RetrainConfig, landed: Landed, run: RunContext, high: float) -> Vectors:
@@ -90,10 +104,15 @@ def champion_input(
     """The champion on today's data as the gates see it: its own features, representation and algorithm, refitted."""
     if standing is None:
         return None
-    made = vectors(config.model_copy(update=recipe(standing, home())), landed, run, TEST[0])
-    algorithm = Candidate(name="champion", algorithm=standing.algorithm)
-    proof = prove(algorithm, made, landed.tables, config.evaluate, config.gates.slices, run)
+    proof = proof_again(config, standing, landed, run)
     return measure_champion(standing, best, proof, landed, config.evaluate, config.gates, run)
+
+
+def proof_again(config: RetrainConfig, standing: Standing, landed: Landed, run: RunContext) -> Proof:
+    """Held-out figures of a model of another day: its own features, representation and algorithm, refitted on train."""
+    made = vectors(config.model_copy(update=recipe(standing, home())), landed, run, TEST[0])
+    algorithm = Candidate(name=f"version {standing.version}", algorithm=standing.algorithm)
+    return prove(algorithm, made, landed.tables, config.evaluate, config.gates.slices, run)
 
 
 def summary(

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from schemas.artifacts import ArtifactRef, Fitted
-from schemas.reports import Accounting, Choice, EvaluationReport, Gate, Metric, Report, SegmentProfile
+from schemas.reports import Accounting, Choice, EvaluationReport, Gate, Metric, Report, SegmentProfile, Verdict
 
 
 class Landed(Report):
@@ -132,3 +132,59 @@ class Summary(Report):
     metrics: dict[str, float]
     texts: tuple[int, int] | None = Field(None, description="texts that were at hand, and texts that were encoded")
     report: str = Field(description="path of the HTML report")
+
+
+class Scored(Report):
+    """Today's users, assigned by the champion."""
+
+    model_version: str
+    assignments: ArtifactRef = Field(description="every user of the run")
+
+
+class Recalled(Report):
+    """A registered version of another day, on today's data."""
+
+    model: Registered
+    standing: Standing = Field(description="its vectors and assignments of today's users")
+    profiles: tuple[SegmentProfile, ...] = Field(description="its segments as recorded, with today's sizes")
+
+
+class Served(Report):
+    """What an assignment run tells at its end."""
+
+    segmentation: str
+    run_id: str = Field(description="the run in MLflow")
+    model_version: str
+    users: int
+    moved: int = Field(description="users who entered, left or changed a segment")
+    revision: int = Field(description="of the pointer")
+
+
+class Decided(Report):
+    """What a promotion or rollback came to."""
+
+    segmentation: str
+    live: str | None = Field(description="model version that is live now")
+    previous: str | None = Field(description="model version that a rollback would bring back")
+    changed: bool = Field(description="whether this run changed what is live")
+    revision: int = Field(description="of the pointer")
+    verdict: Verdict | None = Field(None, description="of a promotion: every gate, and the override if there is one")
+
+
+class Told(Report):
+    """What is published about one user."""
+
+    user_id: str
+    status: str
+    segment_id: str | None
+    name: str | None = Field(description="of the segment")
+    confidence: float
+    distance: float | None
+    second_segment_id: str | None
+    second_name: str | None
+    reasons: tuple[str, ...]
+    model_version: str
+    as_of: datetime
+    history: tuple[tuple[datetime, str | None, str | None, str], ...] = Field(
+        description="as_of, segment before, segment after, model version; oldest first"
+    )

@@ -11,6 +11,7 @@ from schemas.config import GateConfig
 from schemas.reports import Verdict
 from schemas.runs import Registered
 from tasks.segments._measured import GateInput
+from tasks.segments.gates import override as overridden
 from tasks.segments.gates import verdict
 from tasks.serving.promoting import tag_verdict
 from tasks.stores.ledger import Ledger
@@ -24,9 +25,12 @@ def judge(
     policy: GateConfig,
     run: RunContext,
     ledger: Ledger,
+    override: tuple[str, str] | None = None,
 ) -> Verdict:
     """Asks every gate and writes the outcome to the model version, the run and Prefect."""
     found = verdict(candidate, champion, policy, decided_at=datetime.now(UTC))
+    if override is not None and not found.promoted:
+        found = overridden(found, *override)
     create_table_artifact([gate.model_dump() for gate in found.gates], key="gates", description="Gates of promotion")
     tag_verdict(found, model.version, ledger, run.run_id)
     return found

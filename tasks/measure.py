@@ -8,7 +8,7 @@ from schemas.config import EvaluateConfig, GateConfig
 from schemas.reports import EvaluationReport
 from schemas.runs import Attempt, Landed, Proof, Registered, Standing, Vectors
 from tasks.segments._measured import GateInput
-from tasks.serving.judging import candidate_input, champion_input
+from tasks.serving.judging import again_input, candidate_input, champion_input
 
 
 @task(name="measure candidate", cache_policy=NO_CACHE, tags=["cpu"])
@@ -38,3 +38,17 @@ def measure_champion(
 ) -> GateInput:
     """The same of the champion, measured anew on today's data."""
     return champion_input(standing, attempt, proof, landed, config, policy, run)
+
+
+@task(name="measure again", cache_policy=NO_CACHE, tags=["cpu"])
+def measure_again(
+    candidate: Standing,
+    champion: Standing | None,
+    proof: Proof,
+    landed: Landed,
+    config: EvaluateConfig,
+    policy: GateConfig,
+    run: RunContext,
+) -> GateInput:
+    """Everything that the gates look at, of a version of another day, measured anew on today's data."""
+    return again_input(candidate, champion, proof, landed, config, policy, run)

@@ -4,9 +4,10 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import ArtifactRef, RunContext
+from schemas.config import ExecutionConfig
 from schemas.reports import SegmentProfile, Verdict
-from schemas.runs import Registered, Standing
-from tasks.serving import promoting
+from schemas.runs import Landed, Recalled, Registered
+from tasks.serving import promoting, recalling
 from tasks.stores.ledger import Ledger
 
 
@@ -15,7 +16,6 @@ def promote(
     model: Registered,
     verdict: Verdict,
     profiles: tuple[SegmentProfile, ...],
-    standing: Standing | None,
     quarantine: ArtifactRef,
     revision: int,
     run: RunContext,
@@ -25,5 +25,12 @@ def promote(
     for gate in verdict.failures:
         get_run_logger().warning("refused by %s: %s (bound %s)", gate.name, gate.why, gate.bound)
     if verdict.promoted:
-        promoting.promote(model, profiles, standing, quarantine, revision, run, ledger)
+        author, _, reason = (verdict.override or f"{promoting.SCHEDULE}: {promoting.PASSED}").partition(": ")
+        promoting.promote(model, profiles, quarantine, revision, run, ledger, author, reason)
     return verdict.promoted
+
+
+@task(name="recall", cache_policy=NO_CACHE, tags=["io"])
+def recall(version: str, landed: Landed, run: RunContext, execution: ExecutionConfig, ledger: Ledger) -> Recalled:
+    """Fetches a registered version by our own code, checked, and puts it on today's data."""
+    return recalling.recall(version, landed.tables, run, execution, ledger)

@@ -1,33 +1,26 @@
 """From the chosen candidate to a bundle: calibration, reasons, and everything a raw user needs to become a segment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from schemas.artifacts import ArtifactRef, RunContext, State
-from schemas.config import CalibrationConfig, ExecutionConfig
+from schemas.artifacts import RunContext, State
+from schemas.config import CalibrationConfig
 from schemas.reports import SegmentProfile
 from schemas.runs import Attempt, Candidate, Standing, Vectors
-from schemas.tables import ASSIGNMENTS, Bucket
 from tasks.segments import _reasons as reasons
 from tasks.segments import bundle as bundles
 from tasks.segments import calibration
 from tasks.segments.bundle import Bundle, Encoder, Family, Manifest, Plugin, Segment
 from tasks.serving.blocks import feature_block
 from tasks.serving.candidates import LABELS, fitted_arrays, refitter
-from tasks.serving.compose import Lookup, segmenter
 from tasks.serving.fitting import matrix
+from tasks.serving.keeping import BUNDLE
 from tasks.serving.plugins import plugin
-from tasks.stores.artifacts import fingerprint, load_state, produce, write_parquet
-from tasks.stores.buckets import map_buckets, read_frames, read_table
-from tasks.stores.embeddings import EmbeddingCache
-
-if TYPE_CHECKING:
-    import polars as pl
-
-BUNDLE, CATALOGUE = "bundle", "catalogue.parquet"
+from tasks.stores.artifacts import load_state
+from tasks.stores.buckets import read_frames
 
 
 def calibrate(
@@ -108,7 +101,7 @@ def _kept(champion: Bundle) -> tuple[dict[str, Any], dict[str, State]]:
     """The same of the champion, for a candidate that keeps its representation."""
     manifest = champion.manifest
     recipe = {name: getattr(manifest, name) for name in ("families", "texts", "encoder", "represent")}
-    fitted_anew = (bundles.CLUSTERER, bundles.CALIBRATION, bundles.REASONS)
+    fitted_anew = (bundles.CLUSTERER, bundles.CALIBRATION, bundles.REASONS, bundles.LADDER)
     return recipe, {name: state for name, state in champion.states.items() if name not in fitted_anew}
 
 
@@ -129,62 +122,6 @@ def _leanings(vectors: Vectors, labels: np.ndarray, k: int) -> tuple[Iterator[An
             start += len(stacked)
 
     return parts(), columns, k
-
-
-def keep(bundle: Bundle, items: ArtifactRef | None, run: RunContext) -> tuple[ArtifactRef, str]:
-    """Saves a bundle, and the catalogue that serving needs, as an artifact; returns it with the bundle's sha256."""
-    sha256 = bundles.content_sha256(bundle)
-
-    def write(place: Path) -> dict[str, Any]:
-        bundles.save(bundle, place / BUNDLE)
-        if items is not None:
-            write_parquet(place / CATALOGUE, read_table(items))
-        return {"meta": {"sha256": sha256}}
-
-    return produce(run.home, "bundle", fingerprint("bundle", sha256, items), write), sha256
-
-
-def model_files(kept: ArtifactRef) -> dict[str, Path]:
-    """What a registered model consists of, by name."""
-    files = {name: Path(kept.path) / name for name in (BUNDLE, CATALOGUE)}
-    return {name.partition(".")[0]: path for name, path in files.items() if path.exists()}
-
-
-def cached_lookup(bundle: Bundle, home: str) -> Lookup | None:
-    """Vectors of texts from the cache that training filled; None for a bundle without texts."""
-    encoder = bundle.manifest.encoder
-    if encoder is None:
-        return None
-    return EmbeddingCache(Path(home) / "embeddings", encoder.fingerprint, encoder.dimension).get
-
-
-def assign_all(
-    bundle: Bundle,
-    sha256: str,
-    version: str,
-    tables: Mapping[str, ArtifactRef],
-    run: RunContext,
-    execution: ExecutionConfig,
-    lookup: Lookup | None,
-) -> ArtifactRef:
-    """Assigns every user of every bucket through the Segmenter: the code that serving runs.
-
-    Args:
-        bundle: The model.
-        sha256: Its content, which names the result.
-        version: The model version that the rows name.
-        tables: Input tables by name.
-        run: Gives as_of.
-        execution: Where the work runs.
-        lookup: Vectors of texts; None: the bundle's own encoder.
-    """
-    ready = segmenter(bundle, lookup=lookup, device=execution.device)
-    digest = fingerprint("assignments", sha256, version, dict(tables), run.as_of, run.code_version)
-
-    def assign(bucket: Bucket) -> "pl.DataFrame":
-        return ready.assign(bucket, run.as_of, version)
-
-    return map_buckets(tables, assign, execution, home=run.home, kind=ASSIGNMENTS.name, digest=digest)
 
 
 def named(profiles: tuple[SegmentProfile, ...]) -> tuple[Segment, ...]:

@@ -118,14 +118,19 @@ def lazy_lookup(entry: Encoder, device: str = "auto") -> Lookup:
         if not texts:  # nothing to read is no reason to load a model
             return np.empty((0, entry.dimension), np.float32)
         if not loaded:
-            loaded.append(_load(entry, device))
+            loaded.append(load_encoder(entry, device))
         vectors: np.ndarray = loaded[0].encode(texts)
         return vectors.astype(np.float16).astype(np.float32)
 
     return lookup
 
 
-def _load(entry: Encoder, device: str) -> Any:
+def load_encoder(entry: Encoder, device: str = "auto") -> Any:
+    """The encoder that a bundle was fitted with.
+
+    Raises:
+        DataError: the encoder found here is another one.
+    """
     module = plugin("encoders", entry.kind)
     encoder = module.load(_config(module.Config, entry.config, f"encoders.{entry.kind}"), device)
     if encoder.fingerprint != entry.fingerprint or encoder.dim != entry.dimension:

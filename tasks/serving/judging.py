@@ -1,5 +1,6 @@
 """Gathers what the gates look at: candidate and champion, both measured on today's data."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,10 @@ from tasks.segments import bundle as bundles
 from tasks.segments._measured import LIFT, SILHOUETTE, STABILITY, GateInput, SliceFigures
 from tasks.segments.bundle import Bundle
 from tasks.segments.identity import churn
-from tasks.serving.building import BUNDLE
+from tasks.serving.assigning import cached_lookup
 from tasks.serving.candidates import refitter, truth_groups
 from tasks.serving.fitting import matrix
+from tasks.serving.keeping import BUNDLE
 from tasks.serving.plugins import plugin
 from tasks.serving.revisiting import champion_labels
 from tasks.stores.artifacts import fingerprint
@@ -83,19 +85,65 @@ def champion_input(
         policy: Which groups are declared.
         run: Gives as_of and the seed.
     """
-    _, X = matrix(attempt.vectors)
-    _, labels = champion_labels(standing)
-    champion = Candidate(name="champion", algorithm=standing.algorithm)
-    context = EvaluationContext(
-        X=X, labels=labels, space=standing.algorithm.get("space", "euclidean"), seed=run.seed,
-        refit=refitter(champion, X),
-    )  # fmt: skip
-    metrics = {name: plugin("metrics", name).compute(context, config) for name in (SILHOUETTE, STABILITY)}
-    facts = _assigned(standing.assignments, standing.ids, landed.tables, proof, policy)
     return GateInput(
-        **_data(landed, run), **facts, metrics={**metrics, LIFT: proof.heldout}, required=required(landed.tables),
+        **_data(landed, run), **_measured(standing, attempt.vectors, proof, landed, config, policy, run),
         features_sha256=None, expected_features_sha256=None, leaked=None,
     )  # fmt: skip
+
+
+def again_input(
+    candidate: Standing,
+    champion: Standing | None,
+    proof: Proof,
+    landed: Landed,
+    config: EvaluateConfig,
+    policy: GateConfig,
+    run: RunContext,
+) -> GateInput:
+    """A version of another day as the gates see it, measured anew on today's data.
+
+    Args:
+        candidate: The version on today's data.
+        champion: What is live, on the same data; None: nothing is.
+        proof: Held-out figures of the version's recipe.
+        landed: The data.
+        config: Of the metrics.
+        policy: Which groups are declared.
+        run: Gives as_of and the seed.
+    """
+    bundle = bundles.load(Path(run.home) / candidate.bundle / BUNDLE)
+    order = bundle.manifest.feature_sha256  # the Segmenter refuses to assign in another order
+    return GateInput(
+        **_data(landed, run), **_measured(candidate, candidate.vectors, proof, landed, config, policy, run),
+        features_sha256=order, expected_features_sha256=order,
+        leaked=leaked(bundle, candidate.assignments, landed, run),
+        previous_users=None if champion is None else champion.users,
+        churn=None if champion is None else _churn(champion, candidate.assignments),
+    )  # fmt: skip
+
+
+def _measured(
+    standing: Standing, vectors: ArtifactRef, proof: Proof, landed: Landed, config: EvaluateConfig,
+    policy: GateConfig, run: RunContext,
+) -> dict[str, object]:  # fmt: skip
+    """Metrics of a model's segments of today's users, in the space of `vectors`, and counts of its assignments."""
+    users, X = matrix(vectors)
+    known, labels = champion_labels(standing)
+    if not known.equals(users, check_names=False):
+        labels = in_order_of(users, known, labels)
+    model = Candidate(name=f"version {standing.version}", algorithm=standing.algorithm)
+    context = EvaluationContext(
+        X=X, labels=labels, space=standing.algorithm.get("space", "euclidean"), seed=run.seed, refit=refitter(model, X)
+    )
+    metrics = {name: plugin("metrics", name).compute(context, config) for name in (SILHOUETTE, STABILITY)}
+    facts = _assigned(standing.assignments, standing.ids, landed.tables, proof, policy)
+    return {**facts, "metrics": {**metrics, LIFT: proof.heldout}, "required": required(landed.tables)}
+
+
+def in_order_of(users: "pl.Series", known: "pl.Series", labels: np.ndarray) -> np.ndarray:
+    """Labels of `known` in the order of `users`; −1 for a user that is not known."""
+    at = dict(zip(known.to_list(), labels.tolist(), strict=True))
+    return np.array([at.get(user, -1) for user in users.to_list()], np.int32)
 
 
 def required(tables: Refs) -> tuple[str, ...]:
@@ -175,7 +223,6 @@ def leaked(bundle: Bundle, assignments: ArtifactRef, landed: Landed, run: RunCon
     """Users of the first bucket whose assignment changes when everything after as_of is taken away."""
     import polars as pl
 
-    from tasks.serving.building import cached_lookup
     from tasks.serving.compose import segmenter
     from tasks.stores.buckets import read_bucket
 

@@ -39,3 +39,8 @@ def configs(family: Family) -> tuple[type[Section], ...]:
 def module_of(family: Family, config: Section) -> ModuleType:
     """The plugin module that a plugin's config belongs to."""
     return plugin(family, config.kind)  # type: ignore[attr-defined]
+
+
+def settle() -> None:
+    """Imports torch here and now, before tasks run in threads: SciPy trips over a torch that another thread imports."""
+    importlib.import_module("torch")

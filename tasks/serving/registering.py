@@ -1,14 +1,17 @@
 """Makes a bundle of the chosen candidate, assigns all users with it and registers it."""
 
+import json
 from collections.abc import Mapping
 
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import CalibrationConfig, ExecutionConfig
 from schemas.reports import Lineage, SegmentProfile
 from schemas.runs import Attempt, Registered, Standing, Vectors
-from schemas.tables import ITEMS
-from tasks.serving.building import assign_all, build, cached_lookup, keep, model_files, named
-from tasks.stores.ledger import CHALLENGER, Ledger
+from tasks.serving.assigning import assign_all, filled_lookup
+from tasks.serving.building import build, named
+from tasks.serving.finishing import finished
+from tasks.serving.keeping import keep, model_files
+from tasks.stores.ledger import CHALLENGER, PROFILES, Ledger
 
 
 def register_model(
@@ -38,11 +41,15 @@ def register_model(
         ledger: The segmentation's ledger.
     """
     bundle = build(ledger.segmentation, attempt, vectors, standing, named(profiles), lineage.next_number, config, run)
-    kept, sha256 = keep(bundle, tables.get(ITEMS.name), run)
+    lookup = filled_lookup(bundle, tables, run, execution)
+    bundle = finished(bundle, tables, lookup, run, execution)
+    kept, sha256 = keep(bundle, tables, lookup, run)
     known = ledger.registered(sha256)
     version = ledger.register(run.run_id, model_files(kept), sha256, describe(profiles))
     ledger.alias(CHALLENGER, version)
-    assignments = assign_all(bundle, sha256, version, tables, run, execution, cached_lookup(bundle, run.home))
+    if known is None:
+        ledger.text(run.run_id, PROFILES, json.dumps([profile.model_dump(mode="json") for profile in profiles]))
+    assignments = assign_all(bundle, sha256, version, tables, run, execution, lookup)
     return Registered(version=version, bundle=kept, sha256=sha256, new=known is None, assignments=assignments)
 
 

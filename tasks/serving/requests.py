@@ -14,42 +14,70 @@ if TYPE_CHECKING:
 ATTRIBUTES = "attributes"
 
 
-def bucket_of(users: Iterable[Mapping[str, Any]], items: "pl.DataFrame | None") -> Bucket:
+def bucket_of(
+    users: Iterable[Mapping[str, Any]], items: "pl.DataFrame | None", people: "pl.DataFrame | None" = None
+) -> Bucket:
     """One bucket from raw users.
 
     Args:
         users: Per user `user_id` and optionally `events` (list of item_id, event, timestamp, value), `texts` (list of
             text, timestamp, kind) and `attributes` (column -> value); lists may come as JSON text.
         items: The catalogue; None where there is none.
+        people: An empty frame with the columns of the users table of the training; None: there was none.
 
     Raises:
-        DataError: a user has no id, one comes twice, or a row lacks a column or has one that cannot be read.
+        DataError: a user has no id, one comes twice, a row lacks a column or has one that is unknown or unreadable.
     """
-    import polars as pl
-
     events: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
-    people: list[dict[str, Any]] = []
+    asked: list[dict[str, Any]] = []
     for user in users:
         name = user.get(USER_ID)
         if not isinstance(name, str) or not name:
             raise DataError(f"request: every user needs a text {USER_ID}")
-        people.append({USER_ID: name, **_object(user.get(ATTRIBUTES), ATTRIBUTES)})
+        asked.append({**_object(user.get(ATTRIBUTES), ATTRIBUTES), USER_ID: name})
         events += [{SEQUENCE: i, **row, USER_ID: name} for i, row in enumerate(_rows(user.get(EVENTS.name), EVENTS))]
         texts += [{**row, USER_ID: name} for row in _rows(user.get(TEXTS.name), TEXTS)]
-    if len({person[USER_ID] for person in people}) < len(people):
+    if len({person[USER_ID] for person in asked}) < len(asked):
         raise DataError(f"request: a {USER_ID} comes twice; send each user once")
     tables = {
         EVENTS.name: _frame(events, EVENTS).sort(USER_ID, TIMESTAMP, SEQUENCE),
         TEXTS.name: _frame(texts, TEXTS),
-        USERS.name: pl.DataFrame(people, infer_schema_length=None).sort(USER_ID),
+        USERS.name: _people(asked, people),
     }
     return tables if items is None else {**tables, ITEMS.name: items}
 
 
+def _people(asked: list[dict[str, Any]], known: "pl.DataFrame | None") -> "pl.DataFrame":
+    """The users table of a request: the columns of the training, empty where nothing was sent."""
+    import polars as pl
+
+    schema = {USER_ID: pl.String} if known is None else dict(known.schema)
+    if unknown := {column for person in asked for column in person} - schema.keys():
+        told = ", ".join(sorted(schema.keys() - {USER_ID})) or "none"
+        odd = ", ".join(sorted(unknown))[:200]
+        raise DataError(f"request: {ATTRIBUTES} {odd} not known to the model; it has {told}")
+    columns = {}
+    for name, dtype in schema.items():
+        values = [person.get(name) for person in asked]
+        try:
+            columns[name] = pl.Series(name, values, strict=False).cast(dtype)
+        except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+            raise DataError(f"request: {ATTRIBUTES}.{name} has to be {dtype}") from error
+    return pl.DataFrame(columns).sort(USER_ID)
+
+
+def _json(value: Any, what: str) -> Any:
+    """A value that may come as JSON text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"request: {what} is text, but not JSON") from error
+
+
 def _object(value: Any, what: str) -> dict[str, Any]:
-    value = json.loads(value) if isinstance(value, str) else value
-    if value is None or value != value:  # NaN: a frame's way of saying nothing
+    value = _json(value, what)
+    if value is None or isinstance(value, float):  # NaN: a frame's way of saying nothing
         return {}
     if not isinstance(value, Mapping):
         raise DataError(f"request: {what} has to be an object")
@@ -57,9 +85,11 @@ def _object(value: Any, what: str) -> dict[str, Any]:
 
 
 def _rows(value: Any, table: Table) -> list[dict[str, Any]]:
-    value = json.loads(value) if isinstance(value, str) else value
+    value = _json(value, table.name)
     if value is None or isinstance(value, float):
         return []
+    if not isinstance(value, Iterable) or isinstance(value, Mapping):
+        raise DataError(f"request: {table.name} has to be a list of rows")
     rows = [_object(row, f"a row of {table.name}") for row in value]
     for row in rows:
         if unknown := set(row) - set(table.names):

@@ -13,22 +13,16 @@ from schemas.tables import SEGMENT_ID, USER_ID, Bucket
 from tasks.segments import bundle as bundles
 from tasks.segments.bundle import Bundle
 from tasks.segments.identity import grow, warm_centroids
-from tasks.serving.building import BUNDLE, assign_all, cached_lookup
+from tasks.serving.assigning import assign_all, champion, filled_lookup
 from tasks.serving.compose import segmenter
 from tasks.serving.fitting import matrix, vector_column
+from tasks.serving.keeping import BUNDLE
 from tasks.serving.plugins import plugin
-from tasks.stores import pointer
 from tasks.stores.artifacts import fingerprint
 from tasks.stores.buckets import map_buckets, read_frames
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-def champion(home: str, segmentation: str) -> tuple[pointer.Live, Bundle] | None:
-    """What is live and its bundle; None where nothing was promoted yet."""
-    live = pointer.read(home, segmentation).live
-    return None if live is None else (live, bundles.load(Path(home) / live.bundle / BUNDLE))
 
 
 def revisit(
@@ -46,20 +40,38 @@ def revisit(
     if found is None:
         return None
     live, bundle = found
-    sha256, lookup = bundles.content_sha256(bundle), cached_lookup(bundle, run.home)
+    return on_today(bundle, live.model_version, live.bundle, live.users, tables, run, execution)
+
+
+def on_today(
+    bundle: Bundle, version: str, folder: str, users: int, tables: Mapping[str, ArtifactRef], run: RunContext,
+    execution: ExecutionConfig,
+) -> Standing:  # fmt: skip
+    """A model of another day on today's data: the users' vectors in its own space, and its assignments of them.
+
+    Args:
+        bundle: The model.
+        version: Its model version.
+        folder: Folder of its artifact, relative to the state folder.
+        users: Users of the data that it was fitted on.
+        tables: Today's input tables.
+        run: Gives as_of and the state folder.
+        execution: Where the work runs.
+    """
+    sha256, lookup = bundles.content_sha256(bundle), filled_lookup(bundle, tables, run, execution)
     ready = segmenter(bundle, lookup=lookup, device=execution.device)
     digest = fingerprint("champion vectors", sha256, dict(tables), run.as_of, run.code_version)
 
     def transform(bucket: Bucket) -> "pl.DataFrame":
         import polars as pl
 
-        users, X = ready.vectors(bucket, run.as_of)
-        return pl.DataFrame({USER_ID: users}).with_columns(vector_column(X))
+        ids, X = ready.vectors(bucket, run.as_of)
+        return pl.DataFrame({USER_ID: ids}, schema={USER_ID: pl.String}).with_columns(vector_column(X))
 
     vectors = map_buckets(tables, transform, execution, home=run.home, kind="user_vectors", digest=digest)
-    assignments = assign_all(bundle, sha256, live.model_version, tables, run, execution, lookup)
+    assignments = assign_all(bundle, sha256, version, tables, run, execution, lookup)
     return Standing(
-        version=live.model_version, bundle=live.bundle, users=live.users, algorithm=bundle.manifest.clusterer.config,
+        version=version, bundle=folder, users=users, algorithm=bundle.manifest.clusterer.config,
         ids=bundle.manifest.ids, names=tuple(segment.name for segment in bundle.manifest.segments),
         next_number=bundle.manifest.next_number, vectors=vectors, assignments=assignments,
     )  # fmt: skip

@@ -3,7 +3,6 @@
 Runs are named by id and never "active", so that mapped tasks in many threads can log side by side.
 """
 
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.config import LedgerConfig
 from schemas.errors import DataError, FenqunError, UsageError
 from schemas.reports import EvaluationReport, Metric
-from schemas.tables import AS_OF, ASSIGNMENTS, USER_ID
+from tasks.stores._shell import save_model
 from tasks.stores.sums import folder_sha256
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 BUNDLE_TAG, CATALOGUE_TAG = "fenqun.bundle_sha256", "fenqun.catalogue_sha256"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
-CONFIG, PROFILES = "config.json", "profiles.json"
-"""Documents of a run: the config it ran with, and the profiles of the segments of the model that it registered."""
+CONFIG, PROFILES = "config.yaml", "profiles.json"
+"""Texts of a run: the config it ran with, and the profiles of the segments of the model that it registered."""
 
 
 def tracking_uri(config: LedgerConfig, home: str) -> str:
@@ -262,22 +261,17 @@ class Ledger:
         except (MlflowException, OSError) as error:
             raise DataError(f"version {number}: its files cannot be had: {str(error).splitlines()[0][:200]}") from error
 
-    def document(self, run_id: str, name: str, content: Any) -> None:
-        """Keeps plain data with a run, as JSON."""
-        self.client.log_text(run_id, json.dumps(content, ensure_ascii=False, indent=1), name)
-
-    def read_document(self, run_id: str, name: str) -> Any:
-        """What `document` kept.
+    def read_text(self, run_id: str, name: str) -> str:
+        """What `text` kept.
 
         Raises:
-            DataError: there is none, or it is no JSON.
+            DataError: there is no such text.
         """
         from mlflow.exceptions import MlflowException
 
         with TemporaryDirectory() as place:
             try:
-                path = Path(self.client.download_artifacts(run_id, name, place))
-                return json.loads(path.read_text(encoding="utf-8"))
+                return Path(self.client.download_artifacts(run_id, name, place)).read_text(encoding="utf-8")
             except (MlflowException, OSError, ValueError) as error:
                 raise DataError(f"run {run_id}: {name} cannot be read: {str(error).splitlines()[0][:200]}") from error
 
@@ -298,34 +292,10 @@ class Ledger:
         wanted = {name: v for name, v in ((CHAMPION, champion), (PREVIOUS, previous)) if v is not None}
         if not wanted:
             return
-        found = {name: str(v) for name, v in self.client.get_registered_model(self.segmentation).aliases.items()}
-        for name, version in wanted.items():
-            if found.get(name) != version:
-                self.alias(name, version)
+        from mlflow.exceptions import MlflowException
 
-
-def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str]) -> None:
-    """Saves an MLflow model round a bundle: models from code, with signature and input example, without pickle."""
-    import mlflow.pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
-
-    lists = [ColSpec(AnyType(), name, required=False) for name in ("events", "texts", "attributes")]
-    types = {"string": DataType.string, "float64": DataType.double, "timestamp": DataType.datetime}
-    answer = [
-        ColSpec(types.get(column.dtype) or Array(DataType.string), column.name, required=not column.nullable)
-        for column in ASSIGNMENTS.columns
-    ]
-    signature = ModelSignature(
-        Schema([ColSpec(DataType.string, USER_ID), *lists]),
-        Schema(answer),
-        ParamSchema([ParamSpec(AS_OF, DataType.string, "")]),
-    )
-    mlflow.pyfunc.save_model(
-        place,
-        python_model=str(Path(__file__).parents[1] / "serving" / "pyfunc.py"),
-        artifacts={name: str(path) for name, path in model.items()},
-        model_config=dict(facts),
-        signature=signature,
-        pip_requirements=["fenqun"],
-    )
+        with suppress(MlflowException):  # a lost registry must stop neither a promotion nor the next run
+            found = {name: str(v) for name, v in self.client.get_registered_model(self.segmentation).aliases.items()}
+            for name, version in wanted.items():
+                if found.get(name) != version:
+                    self.alias(name, version)

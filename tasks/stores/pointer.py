@@ -6,17 +6,17 @@ with its process, so a kill leaves no stale one.
 """
 
 import fcntl
-import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from schemas.errors import FenqunError
+from schemas.errors import DataError, FenqunError
 from schemas.reports import Report
-from tasks.stores.artifacts import write_text
+from tasks.stores.artifacts import aside
 
 
 class Live(Report):
@@ -24,6 +24,7 @@ class Live(Report):
 
     model_version: str
     bundle: str = Field(description="folder of the bundle, relative to the state folder")
+    sha256: str = Field(description="content of the bundle: what is loaded has to have it")
     run_id: str = Field(description="the MLflow run that registered it")
     tables: dict[str, int] = Field(default_factory=dict, description="published table -> Delta version")
     users: int = Field(description="users of the data that it was fitted on")
@@ -51,35 +52,56 @@ def pointer_path(home: str, segmentation: str) -> Path:
 
 
 def read(home: str, segmentation: str) -> Pointer:
-    """The pointer as it stands; an empty one where nothing was promoted yet."""
+    """The pointer as it stands; an empty one where nothing was promoted yet.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = pointer_path(home, segmentation)
     try:
-        return Pointer(**json.loads(pointer_path(home, segmentation).read_text(encoding="utf-8")))
+        return Pointer.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return Pointer()
+    except ValidationError as error:
+        raise DataError(f"{path}: is damaged; restore it from a backup, or delete it and promote a version") from error
 
 
 @contextmanager
-def locked(home: str, segmentation: str) -> Iterator[None]:
-    """Holds the segmentation's kernel lock."""
+def changing(home: str, segmentation: str, expected: int) -> Iterator[Pointer]:
+    """Holds the segmentation's kernel lock round a change, and yields the pointer that it starts from.
+
+    Whoever publishes tables does so within: of two changes that began at one revision only the first gets in, so the
+    second writes nothing at all. The lock ends with its process.
+
+    Args:
+        home: The state folder.
+        segmentation: Whose pointer.
+        expected: The revision that the change was prepared against.
+
+    Raises:
+        PointerMoved: the revision is another by now.
+    """
     path = pointer_path(home, segmentation).with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _swap(home: str, segmentation: str, expected: int, live: Live | None, previous: Live | None) -> Pointer:
-    """Replaces the pointer if its revision is still the expected one."""
-    with locked(home, segmentation):
         current = read(home, segmentation)
         if current.revision != expected:
             raise PointerMoved(
-                f"{segmentation}: another promotion came first (revision {current.revision}, expected {expected}); "
-                "look at the new champion and try again"
+                f"{segmentation}: another change came first (revision {current.revision}, expected {expected}); "
+                "look at what is live now and try again"
             )
-        pointer = Pointer(revision=expected + 1, live=live, previous=previous)
-        write_text(pointer_path(home, segmentation), pointer.model_dump_json(indent=1))
-        return pointer
+        yield current
+
+
+def replace(home: str, segmentation: str, current: Pointer, live: Live | None, previous: Live | None) -> Pointer:
+    """Writes the pointer in one rename; only within `changing`, which yielded `current`."""
+    pointer = Pointer(revision=current.revision + 1, live=live, previous=previous)
+    with aside(pointer_path(home, segmentation)) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(pointer.model_dump_json(indent=1))
+        file.flush()
+        os.fsync(file.fileno())
+    return pointer
 
 
 def promote(home: str, segmentation: str, expected: int, live: Live) -> Pointer:
@@ -88,18 +110,27 @@ def promote(home: str, segmentation: str, expected: int, live: Live) -> Pointer:
     Raises:
         PointerMoved: the pointer's revision is no longer `expected`.
     """
-    current = read(home, segmentation)
-    return _swap(home, segmentation, expected, live, current.live)
+    with changing(home, segmentation, expected) as current:
+        return replace(home, segmentation, current, live, current.live)
 
 
-def rollback(home: str, segmentation: str, expected: int) -> Pointer:
-    """Exchanges the champion with the previous one.
+def rollback(home: str, segmentation: str, expected: int, at: datetime, author: str, reason: str) -> Pointer:
+    """Exchanges the champion, model and tables, with the previous one.
+
+    Args:
+        home: The state folder.
+        segmentation: Whose champion.
+        expected: The revision that the decision was made at.
+        at: UTC moment of the rollback.
+        author: Who rolls back.
+        reason: Why.
 
     Raises:
         FenqunError: there is no previous champion.
         PointerMoved: the pointer's revision is no longer `expected`.
     """
-    current = read(home, segmentation)
-    if current.previous is None:
-        raise FenqunError(f"{segmentation}: there is no previous champion to roll back to")
-    return _swap(home, segmentation, expected, current.previous, current.live)
+    with changing(home, segmentation, expected) as current:
+        if current.previous is None:
+            raise FenqunError(f"{segmentation}: there is no previous champion to roll back to")
+        told = {"promoted_at": at, "author": author, "reason": reason}
+        return replace(home, segmentation, current, current.previous.model_copy(update=told), current.live)

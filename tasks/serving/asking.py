@@ -1,0 +1,79 @@
+"""What people ask of the published tables: a user's segment and history, a segment's members."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.errors import DataError, UsageError
+from schemas.runs import Told
+from schemas.tables import (
+    AS_OF,
+    ASSIGNMENTS,
+    CONFIDENCE,
+    DISTANCE,
+    FROM_SEGMENT_ID,
+    MODEL_VERSION,
+    NAME,
+    REASONS,
+    SECOND_SEGMENT_ID,
+    SEGMENT_ID,
+    SEGMENTS,
+    STATUS,
+    TO_SEGMENT_ID,
+    TRANSITIONS,
+    USER_ID,
+)
+from tasks.segments.segmenter import UNASSIGNED
+from tasks.stores.tables import export, published
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def user(home: str, segmentation: str, user_id: str) -> Told:
+    """A user's segment, reasons and history, as published.
+
+    Raises:
+        DataError: nothing is published, or nobody has this id.
+    """
+    import polars as pl
+
+    found = published(home, segmentation, ASSIGNMENTS.name).filter(pl.col(USER_ID) == user_id)
+    if found.is_empty():
+        raise DataError(f"{segmentation}: no user {user_id[:80]!r} in the published assignments")
+    row = found.row(0, named=True)
+    names = dict(published(home, segmentation, SEGMENTS.name).select(SEGMENT_ID, NAME).iter_rows())
+    steps = published(home, segmentation, TRANSITIONS.name).filter(pl.col(USER_ID) == user_id)
+    ordered = steps.select(AS_OF, FROM_SEGMENT_ID, TO_SEGMENT_ID, MODEL_VERSION)
+    return Told(
+        user_id=user_id, status=row[STATUS], segment_id=row[SEGMENT_ID], name=names.get(row[SEGMENT_ID]),
+        confidence=row[CONFIDENCE], distance=row[DISTANCE], second_segment_id=row[SECOND_SEGMENT_ID],
+        second_name=names.get(row[SECOND_SEGMENT_ID]), reasons=tuple(row[REASONS] or ()),
+        model_version=row[MODEL_VERSION], as_of=row[AS_OF],
+        history=tuple(ordered.sort(AS_OF, maintain_order=True).iter_rows()),
+    )  # fmt: skip
+
+
+def members(home: str, segmentation: str, segment: str | None) -> "pl.DataFrame":
+    """Published assignments of one segment, of the `unassigned` pool, or of all (None).
+
+    Raises:
+        UsageError: there is no such segment.
+    """
+    import polars as pl
+
+    frame = published(home, segmentation, ASSIGNMENTS.name)
+    if segment is None:
+        return frame
+    if segment == UNASSIGNED:
+        return frame.filter(pl.col(STATUS) == UNASSIGNED)
+    known = published(home, segmentation, SEGMENTS.name).get_column(SEGMENT_ID).to_list()
+    if segment not in known:
+        raise UsageError(f"{segmentation} has no segment {segment[:40]}; it has {', '.join(sorted(known))}")
+    return frame.filter(pl.col(SEGMENT_ID) == segment)
+
+
+def export_members(home: str, segmentation: str, segment: str | None, path: str) -> int:
+    """Writes members as CSV or Parquet, by the file's ending; returns how many."""
+    frame = members(home, segmentation, segment)
+    export(frame, Path(path))
+    return len(frame)
