@@ -77,6 +77,12 @@ class ReportView(Report):
         return next((one for one in self.evaluations if one.candidate == self.choice.chosen), None)
 
     @property
+    def ranked(self) -> tuple[EvaluationReport, ...]:
+        """The candidates as the choice ranks them, best first, then the refused ones."""
+        place = {name: number for number, name in enumerate(self.choice.ranking)}
+        return tuple(sorted(self.evaluations, key=lambda one: place.get(one.candidate, len(place))))
+
+    @property
     def users(self) -> int:
         """Users with a segment."""
         return sum(profile.size for profile in self.profiles)
@@ -135,7 +141,8 @@ def sentence(heldout: Metric) -> tuple[bool, str]:
     if heldout.value is None:
         return False, f"Nothing is proven: held-out lift could not be measured ({heldout.reason or 'no reason given'})."
     over = heldout.details.get("intervals", {}).get("lift_over_random_precision")
-    lift = f"{heldout.value:+.1%} hits against global popularity"
+    more = "more" if heldout.value >= 0 else "fewer"
+    lift = f"recommending by segment finds {abs(heldout.value):.1%} {more} hits than global popularity does"
     span = f" (95 % interval {heldout.interval[0]:+.1%} to {heldout.interval[1]:+.1%})" if heldout.interval else ""
     if heldout.interval is None or heldout.interval[0] <= 0:
         return False, f"These segments don't help: {lift}{span}, which is not distinguishable from no gain."
@@ -144,7 +151,7 @@ def sentence(heldout: Metric) -> tuple[bool, str]:
             f"These segments don't help: {lift}{span}, but random segments of the same sizes do as well "
             f"(difference {over[0]:+.1%} to {over[1]:+.1%})."
         )
-    return True, f"These segments help: recommending by segment finds {lift}{span}."
+    return True, f"These segments help: {lift}{span}."
 
 
 @lru_cache

@@ -142,6 +142,12 @@ def test_failed_expectations_and_gates_come_first():
     assert section.index("churn") < section.index("fine")
 
 
+def test_candidates_stand_in_the_order_of_the_choice():
+    choice = Choice(chosen="dbscan", reason="", ranking=("dbscan", "kmeans-k2"), refused={})
+    assert [one.candidate for one in view(choice=choice).ranked] == ["dbscan", "kmeans-k2"]
+    assert [one.candidate for one in view().ranked] == ["kmeans-k2", "dbscan"]
+
+
 def test_an_override_is_told():
     assert (
         "Promoted against the gates: ann: campaign"
@@ -152,9 +158,9 @@ def test_an_override_is_told():
 @pytest.mark.parametrize(
     ("metric", "helps", "words"),
     [
-        (heldout(), True, "These segments help: recommending by segment finds +50.0% hits"),
-        (heldout(value=0.01, interval=(-0.1, 0.12)), False, "These segments don't help: +1.0% hits"),
-        (heldout(value=-0.2, interval=(-0.3, -0.1)), False, "These segments don't help: -20.0% hits"),
+        (heldout(), True, "These segments help: recommending by segment finds 50.0% more hits than global"),
+        (heldout(value=0.01, interval=(-0.1, 0.12)), False, "don't help: recommending by segment finds 1.0% more"),
+        (heldout(value=-0.2, interval=(-0.3, -0.1)), False, "don't help: recommending by segment finds 20.0% fewer"),
         (heldout(interval=None), False, "These segments don't help"),
         (heldout(intervals={"lift_over_random_precision": (-0.1, 0.1)}), False, "random segments of the same sizes do"),
         (Metric(name="x", value=None, n=0, reason="no events"), False, "could not be measured (no events)"),
