@@ -82,7 +82,7 @@ def _curves(attempt: Attempt) -> list[Drawn]:
     arrays, name = load_state(attempt.fitted).arrays, attempt.candidate.name
     found = []
     if (curve := arrays.get(f"{EXTRAS}k_distances")) is not None:
-        figure = figures.k_distance(curve, float(arrays[f"{EXTRAS}eps"]))
+        figure = figures.k_distance(curve, float(arrays[f"{EXTRAS}eps"].item()))
         found.append(Drawn(f"Distances to the k-th neighbour, {name}", figure, CANDIDATES))
     if (linkage := arrays.get(f"{EXTRAS}linkage")) is not None and len(linkage):
         segments = int(arrays[LABELS].max(initial=-1)) + 1

@@ -1,0 +1,73 @@
+"""Which figures a retrain draws: of what its own candidates left behind."""
+
+import numpy as np
+import polars as pl
+
+from schemas.artifacts import RunContext
+from schemas.reports import Choice, EvaluationReport, Metric, SegmentProfile, ValidationReport
+from schemas.runs import Attempt, Candidate, Contest
+from schemas.tables import USER_ID, VECTOR
+from tasks.serving import reporting
+from tasks.serving.candidates import CURVES, EXTRAS, fit_candidate
+from tasks.stores.artifacts import load_state, produce, write_parquet
+from tests.segments.fakes import AS_OF, blobs
+
+
+def vectors(home, X):
+    def write(place):
+        frame = pl.DataFrame({USER_ID: [f"u{i:03d}" for i in range(len(X))], VECTOR: X.tolist()})
+        write_parquet(place / "bucket-0000.parquet", frame.cast({VECTOR: pl.List(pl.Float32)}))
+        return {"rows": len(X)}
+
+    return produce(str(home), "user_vectors", "a" * 64, write)
+
+
+def contest(home):
+    X, _, _ = blobs(120)
+    ref = vectors(home, X)
+    run = RunContext(run_id="r", as_of=AS_OF, seed=1, code_version="c", home=str(home))
+    algorithms = {"ward-k3": {"kind": "hierarchical", "k": 3}, "dbscan": {"kind": "dbscan"}}
+    algorithms |= {f"kmeans-k{k}": {"kind": "kmeans", "k": k} for k in (2, 3, 4)}
+    attempts, reports = [], []
+    for name, algorithm in algorithms.items():
+        candidate = Candidate(name=name, algorithm=algorithm)
+        attempts.append(Attempt(candidate=candidate, fitted=fit_candidate(candidate, ref, ref, run), vectors=ref))
+        metrics = {
+            "silhouette": Metric(name="silhouette", value=0.5, n=120),
+            "stability": Metric(name="stability", value=0.9, n=120, interval=(0.8, 1.0)),
+        }
+        reports.append(EvaluationReport(candidate=name, kind=algorithm["kind"], params=algorithm, metrics=metrics))
+    choice = Choice(chosen="kmeans-k3", reason="", ranking=(), refused={})
+    return Contest(reports=tuple(reports), choice=choice, best=attempts[3], attempts=tuple(attempts), report=reports[3])
+
+
+def test_every_curve_that_a_candidate_left_is_drawn(tmp_path):
+    found = contest(tmp_path)
+    profiles = tuple(SegmentProfile(segment_id=f"s{i}", name=f"n{i}", size=40, share=0.3) for i in range(3))
+    drawn = reporting.drawn(found, profiles, 1)
+    assert [one.caption for one in drawn] == [
+        "Users on the first two principal axes", "Users of each segment", "Silhouette against k",
+        "Stability of each candidate, with its 95 % interval", "Silhouette of every user, by segment",
+        "Dendrogram, ward-k3", "Distances to the k-th neighbour, dbscan",
+    ]  # fmt: skip
+    assert drawn[2].figure.axes[0].lines[0].get_xdata().tolist() == [2, 3, 4]
+    pictures = reporting.inlined(drawn)
+    assert len({picture.svg for picture in pictures}) == len(drawn)
+
+
+def test_the_curves_are_the_fits_own(tmp_path):
+    found = contest(tmp_path)
+    ward, dbscan, kmeans = (load_state(found.attempts[number].fitted).arrays for number in (0, 1, 2))
+    assert ward[f"{EXTRAS}linkage"].shape == (119, 4)
+    curve = dbscan[f"{EXTRAS}k_distances"]
+    assert (np.diff(curve) >= 0).all()
+    assert curve[0] <= dbscan[f"{EXTRAS}eps"] <= curve[-1]
+    assert not {f"{EXTRAS}{name}" for name in CURVES} & kmeans.keys()
+
+
+def test_links_to_data_docs_are_relative(tmp_path):
+    page = tmp_path / "reports" / "films" / "r.html"
+    docs = ValidationReport(stage="raw", results=(), docs=str(tmp_path / "docs" / "r r" / "index.html"))
+    assert reporting.linked([docs, ValidationReport(stage="x", results=())], page) == {
+        "raw": "../../docs/r%20r/index.html"
+    }
