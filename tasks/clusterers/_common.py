@@ -31,9 +31,11 @@ def check_rows(X: np.ndarray) -> np.ndarray:
         raise DataError(f"the vectors must be a matrix with at least one row and one column, not of shape {X.shape}")
     with np.errstate(over="ignore", invalid="ignore"):
         rows = np.ascontiguousarray(X, dtype=np.float32)
-        fine = float(np.max(rows)) <= LARGEST and float(np.min(rows)) >= -LARGEST
-    if fine:
-        return rows
+        flat = rows.ravel()
+        if float(np.dot(flat, flat)) <= LARGEST:  # one quick pass proves that every value is finite and small
+            return rows
+        if float(np.max(rows)) <= LARGEST and float(np.min(rows)) >= -LARGEST:
+            return rows
     bad = ~(np.abs(X) <= LARGEST)
     column = int(bad.any(axis=0).argmax())
     row = int(bad[:, column].argmax())
@@ -140,16 +142,25 @@ class Centroids:
         return {"centroids": self.centroids}
 
 
-def assign_blocks(X: Any, centroids: np.ndarray, space: Space) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (n,) and distances (n,) of all rows of X, an array or a Dask array read block by block."""
+def assign_blocks(X: Any, centroids: np.ndarray, space: Space) -> tuple[np.ndarray, float]:
+    """Labels (n,) of all rows of X, an array or a Dask array read block by block, and their squared inertia."""
     if not is_dask(X):
-        return nearest(X, centroids, space)[:2]
+        return _labels(X, centroids, space)
     import dask
 
     blocks = X.rechunk({1: -1}).to_delayed().ravel()
-    task = dask.delayed(lambda block: nearest(check_rows(np.asarray(block)), centroids, space)[:2])
+    task = dask.delayed(lambda block: _labels(check_rows(np.asarray(block)), centroids, space))
     parts = dask.compute(*[task(block) for block in blocks])
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    return np.concatenate([p[0] for p in parts]), sum(p[1] for p in parts)
+
+
+def _labels(X: np.ndarray, centroids: np.ndarray, space: Space) -> tuple[np.ndarray, float]:
+    if space == "euclidean":
+        from tasks.clusterers._bounds import label_rows
+
+        return label_rows(X, centroids)
+    labels, distance, _ = nearest(X, centroids, space)
+    return labels, float(2 * distance.sum())
 
 
 def settle(X: Any, centroids: np.ndarray, space: Space) -> Centroids:
@@ -157,11 +168,10 @@ def settle(X: Any, centroids: np.ndarray, space: Space) -> Centroids:
 
     A centroid that no row is nearest to is dropped and told in `extras["warnings"]`.
     """
-    labels, distance = assign_blocks(X, centroids, space)
+    labels, inertia = assign_blocks(X, centroids, space)
     labels, order = canonical(labels)
     warnings = outlier_warnings(X, labels)
     if len(order) < len(centroids):
         warnings.append(f"{len(centroids)} segments were asked for, the distinct rows make only {len(order)}")
-    squares = 2 * distance if space == "cosine" else np.square(distance)
-    extras = {"inertia": float(squares.sum()), "warnings": warnings}
+    extras = {"inertia": inertia, "warnings": warnings}
     return Centroids(np.ascontiguousarray(centroids[order]), space, labels, extras)

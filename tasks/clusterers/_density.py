@@ -41,26 +41,28 @@ def knee(curve: np.ndarray) -> float:
     return max(eps, float(np.finfo(np.float32).tiny))
 
 
-def core_rows(blocks: Blocks, radius: float, min_samples: int, space: Space) -> np.ndarray:
+def core_rows(blocks: Blocks, radius: float, min_samples: int, space: Space, device: str = "cpu") -> np.ndarray:
     """Rows (n,) bool with at least `min_samples` rows within sqrt(`radius`), themselves included."""
     everyone = range(len(blocks.parts))
     pairs = [(i, j) for i in everyone for j in everyone]
-    found = blocks.run([(_count, pair, (radius, min_samples, space)) for pair in pairs])
+    found = blocks.run([(_count, pair, (radius, min_samples, space, device)) for pair in pairs])
     counts = np.zeros(blocks.n, np.int64)
     for (i, _), part in zip(pairs, found, strict=True):
         counts[blocks.rows(i)] += part
     return counts >= min_samples
 
 
-def _count(queries: np.ndarray, refs: np.ndarray, radius: float, enough: int, space: Space) -> np.ndarray:
-    return count(Cells(refs, space), queries, radius, enough)
+def _count(queries: np.ndarray, refs: np.ndarray, radius: float, enough: int, space: Space, device: str) -> np.ndarray:
+    return count(Cells(refs, space, device=device), queries, radius, enough)
 
 
-def components(blocks: Blocks, is_core: np.ndarray, radius: float, space: Space) -> np.ndarray:
+def components(blocks: Blocks, is_core: np.ndarray, radius: float, space: Space, device: str = "cpu") -> np.ndarray:
     """For each core row (c,) the first row of its component of core rows within sqrt(`radius`) of one another."""
     everyone = range(len(blocks.parts))
     pairs = [(i, j) for i in everyone for j in everyone if i < j] or [(0, 0)]
-    calls = [(_link, (i, j), (is_core[blocks.rows(i)], is_core[blocks.rows(j)], radius, space)) for i, j in pairs]
+    calls = [
+        (_link, (i, j), (is_core[blocks.rows(i)], is_core[blocks.rows(j)], radius, space, device)) for i, j in pairs
+    ]
     parent = np.arange(blocks.n)
     for (i, j), links in zip(pairs, blocks.run(calls), strict=True):
         rows = np.concatenate([np.arange(blocks.n)[blocks.rows(b)] for b in dict.fromkeys((i, j))])
@@ -71,7 +73,13 @@ def components(blocks: Blocks, is_core: np.ndarray, radius: float, space: Space)
 
 
 def _link(
-    one: np.ndarray, other: np.ndarray, core_one: np.ndarray, core_other: np.ndarray, radius: float, space: Space
+    one: np.ndarray,
+    other: np.ndarray,
+    core_one: np.ndarray,
+    core_other: np.ndarray,
+    radius: float,
+    space: Space,
+    device: str,
 ) -> np.ndarray:
     """Edges (m, 2) of a spanning forest of the core rows of two blocks (or of one, given twice), numbered through."""
     rows, core = (one, core_one)
@@ -80,15 +88,21 @@ def _link(
     ids = np.flatnonzero(core)
     if not len(ids):
         return np.empty((0, 2), np.int64)
-    return np.column_stack([ids, ids[link(Cells(rows[ids], space), radius)]])
+    return np.column_stack([ids, ids[link(Cells(rows[ids], space, device=device), radius)]])
 
 
-def lowest_rank(blocks: Blocks, is_core: np.ndarray, rank: np.ndarray, radius: float, space: Space) -> np.ndarray:
+def lowest_rank(
+    blocks: Blocks, is_core: np.ndarray, rank: np.ndarray, radius: float, space: Space, device: str = "cpu"
+) -> np.ndarray:
     """The lowest rank of the core rows within sqrt(`radius`) of each other row (n − c,); FAR where there are none."""
     everyone = range(len(blocks.parts))
     pairs = [(i, j) for i in everyone for j in everyone]
     calls = [
-        (_lowest, (i, j), (is_core[blocks.rows(i)], is_core[blocks.rows(j)], rank[blocks.rows(j)], radius, space))
+        (
+            _lowest,
+            (i, j),
+            (is_core[blocks.rows(i)], is_core[blocks.rows(j)], rank[blocks.rows(j)], radius, space, device),
+        )
         for i, j in pairs
     ]
     best = np.full(blocks.n, FAR)
@@ -106,8 +120,9 @@ def _lowest(
     rank: np.ndarray,
     radius: float,
     space: Space,
+    device: str,
 ) -> np.ndarray:
     queries = one[~core_one]
     if not core_other.any() or not len(queries):
         return np.full(len(queries), FAR)
-    return lowest(Cells(other[core_other], space), queries, radius, rank[core_other])
+    return lowest(Cells(other[core_other], space, device=device), queries, radius, rank[core_other])

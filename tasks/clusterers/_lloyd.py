@@ -5,7 +5,7 @@ Papers: Lloyd 1982; k-means++, Arthur and Vassilvitskii 2007; spherical k-means,
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +13,18 @@ from schemas.errors import DataError
 from tasks.clusterers._common import check_rows, is_dask
 from tasks.clusterers._distances import Space, unit_rows
 
+if TYPE_CHECKING:
+    import torch
+
 Sums = tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray]
 Sweep = Callable[[Callable[[np.ndarray], Any]], list[Any]]
 
 
-def sweeper(X: Any, space: Space) -> Sweep:
-    """A function that maps a kernel over the row blocks of X (an array, or a Dask array), results in row order."""
+def sweeper(X: Any, space: Space, device: str = "cpu") -> Sweep:
+    """A function that maps a kernel over the row blocks of X (an array, or a Dask array), results in row order.
+
+    On another device than the CPU the blocks are torch tensors there, whose kernel is `partial_sums` too.
+    """
 
     def rows(block: np.ndarray) -> np.ndarray:
         block = check_rows(np.asarray(block))
@@ -26,6 +32,11 @@ def sweeper(X: Any, space: Space) -> Sweep:
 
     if not is_dask(X):
         whole = rows(X)
+        if device != "cpu":
+            import torch
+
+            there = torch.from_numpy(whole).to(device).split(1 << 17)
+            return lambda kernel: [kernel(block) for block in there]
         step = max(4096, (1 << 22) // whole.shape[1])
         return lambda kernel: [kernel(whole[i : i + step]) for i in range(0, len(whole), step)]
     import dask
@@ -35,8 +46,10 @@ def sweeper(X: Any, space: Space) -> Sweep:
     return lambda kernel: list(dask.compute(*[dask.delayed(lambda b, f=kernel: f(rows(b)))(block) for block in blocks]))
 
 
-def partial_sums(rows: np.ndarray, centroids: np.ndarray) -> Sums:
+def partial_sums(rows: Any, centroids: np.ndarray) -> Sums:
     """Per-segment sums (k, d) and counts (k,) of a block, its inertia, its k farthest rows and their squares."""
+    if not isinstance(rows, np.ndarray):
+        return tensor_sums(rows, centroids)
     k = len(centroids)
     rough = rows @ (-2 * centroids.T)
     rough += np.square(centroids).sum(axis=1)
@@ -47,6 +60,20 @@ def partial_sums(rows: np.ndarray, centroids: np.ndarray) -> Sums:
     far = np.argsort(-squares, kind="stable")[:k] if len(rows) <= k else np.argpartition(-squares, k - 1)[:k]
     inertia = float(np.maximum(squares, 0).sum(dtype=np.float64))
     return (hot.T @ rows).astype(np.float64), np.bincount(labels, minlength=k), inertia, rows[far], squares[far]
+
+
+def tensor_sums(rows: "torch.Tensor", centroids: np.ndarray) -> Sums:
+    """The same of a torch tensor, on its device."""
+    import torch
+
+    targets = torch.from_numpy(centroids).to(rows.device)
+    least, labels = torch.addmm(torch.einsum("ij,ij->i", targets, targets), rows, -2 * targets.T).min(dim=1)
+    squares = least + torch.einsum("ij,ij->i", rows, rows)
+    sums = torch.zeros_like(targets).index_add_(0, labels, rows)
+    counts = torch.bincount(labels, minlength=len(centroids))
+    worst, far = squares.topk(min(len(centroids), len(rows)))
+    inertia = float(squares.clamp(min=0).sum(dtype=torch.float64))
+    return sums.double().cpu().numpy(), counts.cpu().numpy(), inertia, rows[far].cpu().numpy(), worst.cpu().numpy()
 
 
 def _move(parts: list[Sums], centroids: np.ndarray, space: Space) -> tuple[np.ndarray, float]:

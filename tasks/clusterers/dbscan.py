@@ -31,6 +31,7 @@ class Config(Section):
     )
     min_samples: int = Field(10, ge=1, description="users within eps, oneself included, that make a core point")
     sample: int = Field(1000, ge=10, description="users on whose k-distances eps: auto is decided, drawn evenly")
+    device: str = Field("cpu", description="where products of blocks run: cpu, cuda or cuda:1")
 
 
 def name(config: Config) -> str:
@@ -75,10 +76,10 @@ def fit(
         extras["k_distances"] = k_distances(blocks, config.min_samples, config.sample, config.space, rng)
         eps = knee(extras["k_distances"])
     radius = squared_radius(eps, config.space)
-    is_core = core_rows(blocks, radius, config.min_samples, config.space)
+    is_core = core_rows(blocks, radius, config.min_samples, config.space, config.device)
     rank = np.full(blocks.n, FAR)
-    rank[is_core] = components(blocks, is_core, radius, config.space)
-    rank[~is_core] = lowest_rank(blocks, is_core, rank, radius, config.space)
+    rank[is_core] = components(blocks, is_core, radius, config.space, config.device)
+    rank[~is_core] = lowest_rank(blocks, is_core, rank, radius, config.space, config.device)
     labels, _ = canonical(np.where(rank == FAR, -1, rank))
     core = np.flatnonzero(is_core)
     extras |= {"eps": eps, "core": core, "noise_share": float((labels < 0).mean())}

@@ -8,6 +8,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from schemas.errors import DataError
 from tasks.clusterers import kmeans, minibatch_kmeans
+from tasks.clusterers._bounds import bounded_lloyd, label_rows
+from tasks.clusterers._distances import nearest
+from tasks.clusterers._lloyd import partial_sums, tensor_sums
 
 
 def draw(n=3000, d=8, groups=6, seed=0, spread=6.0):
@@ -95,3 +98,37 @@ def test_identical_rows_make_one_segment_and_say_so():
     fitted = kmeans.fit(np.ones((50, 3), np.float32), kmeans.Config(k=4), np.random.default_rng(0))
     assert set(fitted.labels) == {0}
     assert "make only 1" in fitted.extras["warnings"][0]
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 6.0])
+def test_bounds_change_nothing_but_the_time(spread):
+    X, _ = draw(n=9000, spread=spread)
+    centroids, iterations, finished = bounded_lloyd(X, X[:7], 5, 0.0)
+    plain = KMeans(7, init=X[:7], n_init=1, max_iter=iterations, tol=0).fit(X.astype(np.float64))
+    assert centroids == pytest.approx(plain.cluster_centers_, abs=1e-4)
+    assert finished
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_quick_labels_are_the_labels_of_assignment(offset):
+    X, _ = draw(n=9000, spread=0.5)
+    X = np.concatenate([X, X[:40]]) + np.float32(offset)
+    centroids = np.concatenate([X[:6], X[:2]]).astype(np.float64)  # with ties
+    labels, inertia = label_rows(X, centroids)
+    expected, distance, _ = nearest(X, centroids, "euclidean")
+    assert np.array_equal(labels, expected)
+    assert inertia == pytest.approx(np.square(distance).sum(), rel=1e-6)
+
+
+def test_a_tensor_sums_like_an_array():
+    import torch
+
+    X, _ = draw(n=500)
+    for mine, theirs in zip(partial_sums(X, X[:5]), tensor_sums(torch.from_numpy(X), X[:5]), strict=True):
+        assert np.sort(np.ravel(mine)) == pytest.approx(np.sort(np.ravel(theirs)), rel=1e-3, abs=1e-3)
+
+
+def test_far_from_the_origin_it_still_finds_the_segments():
+    X, truth = draw()
+    fitted = kmeans.fit(X + np.float32(1e4), kmeans.Config(k=6), np.random.default_rng(0))
+    assert adjusted_rand_score(truth, fitted.labels) > 0.99
