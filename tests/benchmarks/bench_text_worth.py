@@ -48,7 +48,7 @@ def encoders(texts: list[str]) -> dict[str, Vectors]:
 
 def told(name: str, values: list[float]) -> str:
     mean, half = np.mean(values), T_975 * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"  {name:10s} {mean:+.4f} ± {half:.4f}"
+    return f"  {name:18s} {mean:+.4f} ± {half:.4f}"
 
 
 def projected(users: np.ndarray, seed: int) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
@@ -206,6 +206,9 @@ def gather(kinds: dict[str, Vectors], figures: Callable[[np.ndarray, int], Itera
                 found.setdefault(figure, {}).setdefault(name, []).append(value)
     for figure, by_name in found.items():
         print(figure, *(told(name, values) for name, values in by_name.items()), sep="\n", flush=True)
+        first, *controls = by_name
+        for name in controls:  # seeds draw the same items for all, so differences are paired
+            print(told(f"{first} - {name}", np.subtract(by_name[first], by_name[name]).tolist()))
 
 
 def main() -> None:
