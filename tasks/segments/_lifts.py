@@ -7,6 +7,7 @@ win by luck. A share of users must pass Fisher's exact test at that level too: t
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -27,6 +28,12 @@ class Lift(NamedTuple):
     effect: float
 
 
+def common(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The keys that enough users have for a claim to be possible; the others need no comparison."""
+    return {key: counts for key, counts in table.items() if counts[0].sum() >= MIN_USERS}
+
+
+@lru_cache
 def quantile(comparisons: int) -> float:
     """z of a two-sided 95 % interval that holds for so many comparisons together."""
     return NormalDist().inv_cdf(1 - 0.025 / max(comparisons, 1))
@@ -38,24 +45,30 @@ def effect(share: float, other: float) -> float:
     return float(2 * (np.arcsin(ends[0]) - np.arcsin(ends[1])))
 
 
-def shares(table: Mapping[str, np.ndarray], label: int) -> list[Lift]:
+def shares(table: Mapping[str, np.ndarray], label: int, counts: np.ndarray | None = None) -> list[Lift]:
     """Keys that a larger share of the segment's users has than of the others' users, most telling first.
 
     With x of n and y of m users, each with 0.5 added, the interval is exp(log ratio ± z·√(1/x − 1/n + 1/y − 1/m))
     (Katz et al. 1978).
 
     Args:
-        table: Key -> (2, k): users who have it, users of whom that is known.
+        table: Key -> (2, k): users who have it, users of whom that is known; all of them are compared.
         label: Which segment.
+        counts: The values of `table`, (m, 2, k), where they are stacked already.
     """
-    keys = {key: counts for key, counts in table.items() if counts[0].sum() >= MIN_USERS}
-    found = []
-    for key, counts in keys.items():
-        (x, n), (y, m) = counts[:, label], counts.sum(axis=1) - counts[:, label]
-        if min(x, m) >= MIN_USERS:
-            lift = _lift(key, (x, n, _relative(x, n)), (y, m, _relative(y, m)), len(keys))
-            if lift.low > 1 and _chance(x, n, y, m) <= 0.025 / len(keys):
-                found.append(lift)
+    if not table:
+        return []
+    counts = np.stack(list(table.values())) if counts is None else counts
+    own = counts[:, :, label]
+    other = counts.sum(axis=2) - own
+    (x, n), (y, m) = own.T + [[0.5], [1.0]], other.T + [[0.5], [1.0]]
+    sure = np.log(x * m / (y * n)) > quantile(len(table)) * np.sqrt(np.maximum(1 / x - 1 / n + 1 / y - 1 / m, 0))
+    enough = np.minimum(own[:, 0], other[:, 1]) >= MIN_USERS
+    keys, found = list(table), []
+    for row in np.flatnonzero(sure & enough).tolist():
+        mine, theirs = own[row].tolist(), other[row].tolist()
+        if _chance(*mine, *theirs) <= 0.025 / len(table):
+            found.append(_lift(keys[row], (*mine, _relative(*mine)), (*theirs, _relative(*theirs)), len(table)))
     return _telling(found)
 
 
@@ -73,20 +86,19 @@ def event_shares(table: Mapping[str, np.ndarray], placed: np.ndarray, label: int
     exp(log ratio ± z·√(v/p² + w/q²)), with v = (Σs² − (Σs)²/u) / (u·(u − 1)) over u users, and w the same elsewhere.
 
     Args:
-        table: Key -> (3, k): users who touched it, Σs, Σs².
+        table: Key -> (3, k): users who touched it, Σs, Σs²; all of them are compared.
         placed: (k,) users who have such shares.
         label: Which segment.
     """
-    keys = {key: sums for key, sums in table.items() if sums[0].sum() >= MIN_USERS}
     n, m = placed[label], placed.sum() - placed[label]
     if min(n, m) < MIN_USERS:
         return []
     found = []
-    for key, sums in keys.items():
+    for key, sums in table.items():
         if sums[0, label] >= MIN_USERS:
             own, other = sums[:, label], sums.sum(axis=1) - sums[:, label]
             errors = _mean_error(own[1], own[2], n), _mean_error(other[1], other[2], m)
-            found.append(_lift(key, (own[1], n, errors[0]), (other[1], m, errors[1]), len(keys), smooth=False))
+            found.append(_lift(key, (own[1], n, errors[0]), (other[1], m, errors[1]), len(table), smooth=False))
     return _telling(found)
 
 

@@ -12,7 +12,7 @@ from schemas.config import DescribeConfig
 from schemas.reports import Claim, SegmentProfile
 from tasks.segments import _words
 from tasks.segments._counts import LABEL, Counts, merge, partial
-from tasks.segments._lifts import Lift, differences, effect, event_shares, shares
+from tasks.segments._lifts import Lift, common, differences, effect, event_shares, shares
 
 __all__ = ["LABEL", "SMALL", "Counts", "merge", "partial", "profiles", "strength", "titled"]
 
@@ -43,12 +43,14 @@ def profiles(
     """
     config = config or DescribeConfig.model_validate({})
     tables = _tables(counts)
+    stacked = {kind: np.stack(list(table.values())) for kind, table in tables.items() if table and kind != "category"}
     total = float(counts.users.sum())
-    return tuple(
-        _profile(_claims(counts, tables, titles, label, config), config.language, name, int(counts.users[label]),
-                 total, (silhouettes or {}).get(label), most)
-        for label, name in enumerate(ids)
-    )  # fmt: skip
+    found = []
+    for label, name in enumerate(ids):
+        claims = _claims(counts, tables, stacked, titles, label, config)
+        facts = (name, int(counts.users[label]), total, (silhouettes or {}).get(label))
+        found.append(_profile(claims, config.language, *facts, most))
+    return tuple(found)
 
 
 def strength(claim: Claim) -> float:
@@ -65,15 +67,16 @@ def _tables(counts: Counts) -> dict[str, dict[str, np.ndarray]]:
     """What `shares` and `differences` compare, by the kind of claim."""
 
     def beside(table: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, np.ndarray]:
-        return {key: np.stack([row, users]) for key, row in table.items()}
+        return common({key: np.stack([row, users]) for key, row in table.items()})
 
     told = {name: table for name, table in counts.features.items() if not _words.opaque(name)}
     if counts.categories:  # shares of events say the same, and say it plainer
         told = {name: table for name, table in told.items() if not name.startswith("interest.affinity_")}
     return {
+        "category": common(counts.categories),
         "item": beside(counts.items, counts.users),
         "term": beside(counts.terms, counts.writers),
-        "trait": {name: table[[1, 0]] for name, table in told.items() if _words.is_share(name)},
+        "trait": common({name: table[[1, 0]] for name, table in told.items() if _words.is_share(name)}),
         "feature": {name: table for name, table in told.items() if not _words.is_share(name)},
     }
 
@@ -81,13 +84,14 @@ def _tables(counts: Counts) -> dict[str, dict[str, np.ndarray]]:
 def _claims(
     counts: Counts,
     tables: Mapping[str, Mapping[str, np.ndarray]],
+    stacked: Mapping[str, np.ndarray],
     titles: Mapping[str, str],
     label: int,
     config: DescribeConfig,
 ) -> dict[str, list[Claim]]:
     """All claims about a segment, by kind, most telling first."""
-    lifts = {kind: shares(tables[kind], label) for kind in ("item", "term", "trait")}
-    lifts |= {"category": event_shares(counts.categories, counts.placed, label)}
+    lifts = {kind: shares(tables[kind], label, stacked.get(kind)) for kind in ("item", "term", "trait")}
+    lifts |= {"category": event_shares(tables["category"], counts.placed, label)}
     lifts |= {"feature": _themes(differences(tables["feature"], label))}
     told = {kind: [_claim(kind, lift, titles, config) for lift in found] for kind, found in lifts.items()}
     return {kind: [claim for claim in claims if strength(claim) >= _TRIVIAL] for kind, claims in told.items()}
