@@ -61,7 +61,7 @@ def shares(table: Mapping[str, np.ndarray], label: int, counts: np.ndarray | Non
     counts = np.stack(list(table.values())) if counts is None else counts
     own = counts[:, :, label]
     other = counts.sum(axis=2) - own
-    (x, n), (y, m) = own.T + [[0.5], [1.0]], other.T + [[0.5], [1.0]]
+    (x, n), (y, m) = np.add(own.T, [[0.5], [1.0]]), np.add(other.T, [[0.5], [1.0]])
     sure = np.log(x * m / (y * n)) > quantile(len(table)) * np.sqrt(np.maximum(1 / x - 1 / n + 1 / y - 1 / m, 0))
     enough = np.minimum(own[:, 0], other[:, 1]) >= MIN_USERS
     keys, found = list(table), []
