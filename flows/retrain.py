@@ -5,6 +5,7 @@ from prefect import flow
 from flows.config import RetrainConfig
 from flows.steps import champion_input, compete, opened, revision, summary, vectors
 from schemas.runs import Summary
+from tasks.ablate import ablate
 from tasks.describe import describe
 from tasks.identify import identify
 from tasks.ingest import ingest
@@ -40,14 +41,16 @@ def retrain(config: RetrainConfig) -> Summary:
         contest = compete(c, landed, full, train, standing, run, ledger)
         best = contest.best
         proof = prove(best.candidate, last, tables, c.evaluate, c.gates.slices, run)
+        ablate(best.candidate, full, last, proof, tables, c.evaluate, c.ingest, run, c.execution, ledger)
         lineage = identify(best, standing, c.identity)
         profiles = describe(best, full, tables, lineage, standing, contest.report, c.describe, c.execution)
         model = register(best, full, standing, profiles, lineage, tables, c.calibration, run, c.execution, ledger)
         published = validate("published", {"assignments": model.assignments}, c.validation, run, name)
         record(c.model_dump(mode="json"), landed, full, profiles, run, ledger)
-        ours = measure_candidate(model, contest.report, proof, full, standing, landed, c.gates, run)
+        checks = (raw, made, published)
+        ours = measure_candidate(model, contest.report, proof, full, standing, landed, checks, c.gates, run)
         verdict = judge(model, ours, champion_input(c, standing, best, landed, run), c.gates, run, ledger)
         promote(model, verdict, profiles, landed.quarantine, started, run, ledger)
-        told = (landed, contest, proof, lineage, profiles, model, verdict, (raw, made, published))
+        told = (landed, contest, proof, lineage, profiles, model, verdict, checks)
         page = report(name, *told, run, ledger)
         return summary(c, run, ledger, full, contest, proof, profiles, model, verdict, page)
