@@ -67,7 +67,7 @@ def _on_cluster(graph: list[Any], progress: Progress | None, client: "Client") -
     from distributed import as_completed
 
     futures = client.compute(graph)
-    for done, _ in enumerate(as_completed(futures), 1):
+    for done, _ in enumerate(as_completed(futures, loop=client.loop), 1):
         if progress is not None:
             progress(done, len(futures))
     return list(client.gather(futures))
