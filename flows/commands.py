@@ -8,12 +8,14 @@ from flows.config import load
 from schemas.config import LedgerConfig
 from schemas.errors import FenqunError
 from schemas.runs import Summary
+from tasks.serving.plugins import module_of
 from tasks.stores.home import home
 
 
 def retrain(path: str, overrides: Sequence[str]) -> None:
     """Runs `retrain` here and tells what came out."""
     config = load(path, overrides)
+    module_of("sources", config.source).snapshot(config.source)  # what is not there is told before servers start
     Path(home()).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     from flows.retrain import retrain as flow
@@ -117,8 +119,6 @@ def export(segmentation: str, segment: str | None, output: str) -> None:
 
 def check(path: str, overrides: Sequence[str]) -> None:
     """Validates a config and its source without running anything."""
-    from tasks.serving.plugins import module_of
-
     config = load(path, overrides)
     parts = module_of("sources", config.source).snapshot(config.source)
     if not parts:
