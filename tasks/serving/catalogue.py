@@ -94,7 +94,7 @@ def _write_vectors(path: Path, texts: list[str], vectors: np.ndarray) -> None:
     keys = text_keys(texts)
     order = np.argsort(keys)
     bytes_ = keys[order].view(np.uint8).reshape(-1, _KEY.itemsize)
-    arrays = {_KEYS: bytes_, _VECTORS: vectors[order].astype(np.float16)}
+    arrays: dict[str, np.ndarray] = {_KEYS: bytes_, _VECTORS: vectors[order].astype(np.float16)}
     save_file(arrays, path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.errors import DataError
-from schemas.tables import MODEL_VERSION, USER_ID
+from schemas.tables import AS_OF, MODEL_VERSION, USER_ID
 from tasks.segments import bundle as bundles
 from tasks.segments.segmenter import Segmenter
 from tasks.serving.catalogue import Catalogue, known_first, read
@@ -100,6 +100,13 @@ def answer(model: Loaded, users: Sequence[Mapping[str, Any]], as_of: str | None)
     order = pl.DataFrame({USER_ID: [user[USER_ID] for user in users]}, schema={USER_ID: pl.String})
     joined = order.join(found, on=USER_ID, how="left", maintain_order="left")
     return joined.with_columns(pl.col(MODEL_VERSION).fill_null(model.version))
+
+
+def plain(answer: "pl.DataFrame") -> dict[str, list[Any]]:
+    """Columns as plain values that JSON knows: times as ISO text."""
+    import polars as pl
+
+    return answer.with_columns(pl.col(AS_OF).dt.to_string("iso:strict")).to_dict(as_series=False)
 
 
 def moment(text: str | None) -> datetime:

@@ -139,7 +139,7 @@ def rows_between(home: str, segmentation: str, before: int, after: int) -> int:
 
 def mirror(moved: pointer.Pointer, ledger: Ledger) -> None:
     """Makes MLflow's aliases follow the pointer."""
-    ledger.mirror(moved.live and moved.live.model_version, moved.previous and moved.previous.model_version)
+    ledger.mirror(*(live.model_version if live else None for live in (moved.live, moved.previous)))
 
 
 def decided(moved: pointer.Pointer, segmentation: str, changed: bool, verdict: Verdict | None = None) -> Decided:

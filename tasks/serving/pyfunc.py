@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
@@ -45,7 +46,7 @@ class SegmenterModel(PythonModel):  # type: ignore[misc]
             told = online.answer(model, model_input.to_dict("records"), (params or {}).get("as_of"))
         except FenqunError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
-        return told.to_pandas()
+        return pd.DataFrame(online.plain(told), dtype=object)  # objects: a missing number is null, not NaN
 
 
 set_model(SegmenterModel())
