@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.config import Section
+from schemas.config import Section, kind_of
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
 from tasks.clusterers._distances import Space, nearest
@@ -18,7 +18,7 @@ def name_of(config: Section) -> str:
     """A readable name of a candidate: the kind, and every field that is not at its default."""
     values = config.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
     parts = [f"{key}{value}".replace("_", "-") for key, value in values.items()]
-    return "-".join([str(config.kind), *parts])  # type: ignore[attr-defined]
+    return "-".join([kind_of(config), *parts])
 
 
 def check_rows(X: np.ndarray) -> np.ndarray:
@@ -145,30 +145,32 @@ class Centroids:
 def assign_blocks(X: Any, centroids: np.ndarray, space: Space) -> tuple[np.ndarray, float]:
     """Labels (n,) of all rows of X, an array or a Dask array read block by block, and their squared inertia."""
     if not is_dask(X):
-        return _labels(X, centroids, space)
+        return _assigned(X, centroids, space)
     import dask
 
     blocks = X.rechunk({1: -1}).to_delayed().ravel()
-    task = dask.delayed(lambda block: _labels(check_rows(np.asarray(block)), centroids, space))
+    task = dask.delayed(lambda block: _assigned(check_rows(np.asarray(block)), centroids, space))
     parts = dask.compute(*[task(block) for block in blocks])
     return np.concatenate([p[0] for p in parts]), sum(p[1] for p in parts)
 
 
-def _labels(X: np.ndarray, centroids: np.ndarray, space: Space) -> tuple[np.ndarray, float]:
-    if space == "euclidean":
-        from tasks.clusterers._bounds import label_rows
-
-        return label_rows(X, centroids)
+def _assigned(X: np.ndarray, centroids: np.ndarray, space: Space) -> tuple[np.ndarray, float]:
     labels, distance, _ = nearest(X, centroids, space)
-    return labels, float(2 * distance.sum())
+    return labels, float(np.square(distance).sum() if space == "euclidean" else 2 * distance.sum())
 
 
-def settle(X: Any, centroids: np.ndarray, space: Space) -> Centroids:
+def settle(X: Any, centroids: np.ndarray, space: Space, inertia: float | None = None) -> Centroids:
     """Centroids numbered canonically, labels by the same code that assigns, and the squared inertia of those labels.
 
-    A centroid that no row is nearest to is dropped and told in `extras["warnings"]`.
+    A centroid that no row is nearest to is dropped and told in `extras["warnings"]`. A known `inertia`, of rows in
+    memory under Euclid, spares the exact distances.
     """
-    labels, inertia = assign_blocks(X, centroids, space)
+    if inertia is None:
+        labels, inertia = assign_blocks(X, centroids, space)
+    else:
+        from tasks.clusterers._proven import label_rows
+
+        labels = label_rows(X, centroids)
     labels, order = canonical(labels)
     warnings = outlier_warnings(X, labels)
     if len(order) < len(centroids):

@@ -59,52 +59,32 @@ def fit(
         DataError: fewer rows than k, values that are not finite, or centroids of another shape.
     """
     check_k(X.shape[0], config.k)
-    if is_dask(X) or config.space == "cosine" or config.device != "cpu":
-        centroids, iterations = _blocks(X, config, rng, init)
-    else:
-        X = check_rows(X)
-        centroids, iterations = _memory(X, config, rng, init)
+    if not is_dask(X) and config.space == "euclidean" and config.device == "cpu":
+        return _memory(check_rows(X), config, rng, init)
+    centroids, iterations = _blocks(X, config, rng, init)
     fitted = settle(X, centroids, config.space)
     fitted.extras["iterations"] = iterations
     return fitted
 
 
-def _memory(X: np.ndarray, config: Config, rng: np.random.Generator, init: np.ndarray | None) -> tuple[np.ndarray, int]:
-    from tasks.clusterers._bounds import label_rows
-
-    sample = X[:: max(1, len(X) // 10_000)].astype(np.float64)
-    middle, spread = sample.mean(axis=0), sample.var(axis=0)
-    centred = float(np.square(middle).sum()) <= float(spread.sum())
-    tol = config.tol * float(spread.mean())
-    starts = [seeds(X, config.k, rng, init) for _ in range(config.n_init if init is None else 1)]
-    fits = [_from_start(X, start, config, tol if centred else None) for start in starts]
-    if len(fits) == 1:
-        return fits[0]
-    return min(fits, key=lambda fit: label_rows(X, fit[0])[1])
-
-
-def _from_start(X: np.ndarray, start: np.ndarray, config: Config, tol: float | None) -> tuple[np.ndarray, int]:
-    """Bounds first: rows with structure settle by them in half the time. Else scikit-learn goes on from there.
-
-    `tol` is None where rows are so far from the origin that the float32 products of the bounds are too rough.
-    """
+def _memory(X: np.ndarray, config: Config, rng: np.random.Generator, init: np.ndarray | None) -> Centroids:
+    """By scikit-learn, whose labels come from rounded products: `settle` gives those that `assign` will give."""
     import warnings
 
+    from sklearn import config_context
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    from tasks.clusterers._bounds import bounded_lloyd
-
-    done = 0
-    if tol is not None:
-        start, done, finished = bounded_lloyd(X, start, config.max_iter, tol)
-        if finished:
-            return start.astype(np.float64), done
-    model = KMeans(config.k, init=start, n_init=1, max_iter=max(1, config.max_iter - done), tol=config.tol)
-    with warnings.catch_warnings():  # fewer distinct rows than k: `settle` says so, in our words
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X)
-    return model.cluster_centers_.astype(np.float64), done + int(model.n_iter_)
+    starts = [seeds(X, config.k, rng, init) for _ in range(config.n_init if init is None else 1)]
+    with warnings.catch_warnings(), config_context(assume_finite=True):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than k: `settle` says so
+        models = [
+            KMeans(config.k, init=start, n_init=1, max_iter=config.max_iter, tol=config.tol).fit(X) for start in starts
+        ]
+    best = min(models, key=lambda model: model.inertia_)
+    fitted = settle(X, best.cluster_centers_.astype(np.float64), config.space, float(best.inertia_))
+    fitted.extras["iterations"] = int(best.n_iter_)
+    return fitted
 
 
 def _blocks(X: Any, config: Config, rng: np.random.Generator, init: np.ndarray | None) -> tuple[np.ndarray, int]:
