@@ -33,11 +33,12 @@ def promote(
         started = revision(segmentation)
         landed = ingest(c.source, c.ingest, c.as_of, run, c.execution, c.validation, segmentation)
         run = run.model_copy(update={"as_of": landed.as_of})
-        validate("raw", landed.everything(), c.validation, run, segmentation, landed.accounts)
+        raw = validate("raw", landed.everything(), c.validation, run, segmentation, landed.accounts)
         champion = revisit(segmentation, landed.tables, run, c.execution)
         recalled = recall(version, landed, run, c.execution, books)
-        validate("published", {"assignments": recalled.model.assignments}, c.validation, run, segmentation)
-        settings = (landed, c.evaluate, c.gates, run)
+        published = {"assignments": recalled.model.assignments}
+        checks = (raw, validate("published", published, c.validation, run, segmentation))
+        settings = (landed, checks, c.evaluate, c.gates, run)
         ours = measure_again(recalled.standing, champion, proof_again(c, recalled.standing, landed, run), *settings)
         theirs = measure_again(champion, None, proof_again(c, champion, landed, run), *settings) if champion else None
         override = (author, reason) if author or reason else None

@@ -29,8 +29,9 @@ from tasks.serving.promoting import mirror
 from tasks.serving.revisiting import recipe, warm_candidate
 from tasks.stores import pointer
 from tasks.stores.artifacts import code_version
+from tasks.stores.flat import flat_metrics
 from tasks.stores.home import home
-from tasks.stores.ledger import CONFIG, Ledger, flat_metrics
+from tasks.stores.ledger import CONFIG, Ledger
 
 
 @contextmanager

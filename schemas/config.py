@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+SEGMENTATION = r"^[a-z0-9][a-z0-9-]{0,62}$"
+"""What a segmentation may be called: it names folders, an MLflow experiment and a model."""
 
 
 def _title(model: type) -> str:
@@ -18,6 +20,11 @@ class Section(BaseModel):
     """Base of every section and plugin config: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", model_title_generator=_title)
+
+
+def kind_of(config: Section) -> str:
+    """The plugin that a plugin's config belongs to: its file name."""
+    return str(config.kind)  # type: ignore[attr-defined]
 
 
 class MissingPolicy(Section):
@@ -127,6 +134,9 @@ class RepresentConfig(Section):
 class EvaluateConfig(Section):
     """What is measured about every candidate."""
 
+    lift: bool = Field(
+        True, description="measure held-out lift; off where users don't choose their items, such as a chat's prompts"
+    )
     refits: int = Field(10, ge=0, description="bootstrap refits for stability; 0 leaves stability out")
     top_n: Positive = Field(10, description="items recommended to each user in the held-out protocol")
     prior_weight: float = Field(0.3, ge=0, description="weight of global popularity in a segment's item score")

@@ -11,7 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import ArtifactRef, Fitted, RunContext
-from schemas.config import ExecutionConfig, Section
+from schemas.config import ExecutionConfig, Section, kind_of
 from tasks.serving.fitting import fit_family
 from tasks.serving.progress import Meter
 
@@ -21,7 +21,7 @@ def featurize(
     tables: Mapping[str, ArtifactRef], config: Section, run: RunContext, high: float, execution: ExecutionConfig
 ) -> Fitted:
     """Fits one family on the first `high` share of everyone's history."""
-    key = f"featurize-{config.kind}".replace("_", "-")  # type: ignore[attr-defined]
+    key = f"featurize-{kind_of(config)}".replace("_", "-")
     shown = create_progress_artifact(0.0, key, f"the first {high:.0%} of everyone's history")
     with closing(Meter(f"{key} {high:.0%}", partial(update_progress_artifact, cast(UUID, shown)))) as meter:
         return fit_family(tables, config, run, high, execution, meter)

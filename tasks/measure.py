@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import RunContext
 from schemas.config import EvaluateConfig, GateConfig
-from schemas.reports import EvaluationReport
+from schemas.reports import EvaluationReport, ValidationReport
 from schemas.runs import Attempt, Landed, Proof, Registered, Standing, Vectors
 from tasks.segments._measured import GateInput
 from tasks.serving.judging import again_input, candidate_input, champion_input
@@ -19,11 +19,12 @@ def measure_candidate(
     vectors: Vectors,
     standing: Standing | None,
     landed: Landed,
+    checks: tuple[ValidationReport, ...],
     policy: GateConfig,
     run: RunContext,
 ) -> GateInput:
     """Everything that the gates look at, of the candidate."""
-    return candidate_input(model, report, proof, vectors, standing, landed, policy, run)
+    return candidate_input(model, report, proof, vectors, standing, landed, checks, policy, run)
 
 
 @task(name="measure champion", cache_policy=NO_CACHE, tags=["cpu"])
@@ -46,9 +47,10 @@ def measure_again(
     champion: Standing | None,
     proof: Proof,
     landed: Landed,
+    checks: tuple[ValidationReport, ...],
     config: EvaluateConfig,
     policy: GateConfig,
     run: RunContext,
 ) -> GateInput:
     """Everything that the gates look at, of a version of another day, measured anew on today's data."""
-    return again_input(candidate, champion, proof, landed, config, policy, run)
+    return again_input(candidate, champion, proof, landed, checks, config, policy, run)

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import Fitted, RunContext
-from schemas.config import ExecutionConfig, IngestConfig, RepresentConfig, Section
+from schemas.config import ExecutionConfig, IngestConfig, RepresentConfig, Section, kind_of
 from schemas.runs import Embedded, Recipe, Vectors
 from tasks.serving.fitting import fit_representation
 
@@ -23,9 +23,9 @@ def represent(
     execution: ExecutionConfig,
 ) -> Vectors:
     """Scales, balances and reduces the blocks."""
-    blocks = dict(zip((family.kind for family in families), fitted, strict=True))
+    blocks = dict(zip((kind_of(family) for family in families), fitted, strict=True))
     represented = fit_representation(blocks, texts, config, (ingest.missing, ingest.outliers), run, execution)
     recipe = Recipe(
-        features={f.kind: f.model_dump(mode="json") for f in families}, represent=config.model_dump(mode="json")
+        features={kind_of(f): f.model_dump(mode="json") for f in families}, represent=config.model_dump(mode="json")
     )
     return Vectors(recipe=recipe, high=high, features=blocks, texts=texts, represented=represented)

@@ -36,7 +36,7 @@ def recommend(
     """Recommend by segment (global popularity is row k of the scores) and count the hits."""
     users = train.shape[0]
     popularity = np.asarray(train.sum(axis=0)).ravel() / users
-    members = np.bincount(codes[codes >= 0], minlength=k)
+    members = np.maximum(np.bincount(codes[codes >= 0], minlength=k), 1)
     scores = np.vstack(
         [np.asarray((one_hot(codes, k).T @ train).todense()) / members[:, None], np.zeros(train.shape[1])]
     )

@@ -145,7 +145,7 @@ def touched_only(
         }
         kept = before.filter(pl.col(USER_ID).is_in(present.implode()) & ~pl.col(USER_ID).is_in(asked))
         fresh = ready.assign(own, as_of, version)
-        return pl.concat([fresh, kept.select(fresh.columns).cast(dict(fresh.schema))]).sort(USER_ID)
+        return pl.concat([fresh, kept.select(fresh.columns).cast(fresh.schema)]).sort(USER_ID)
 
     return assign
 

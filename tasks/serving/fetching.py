@@ -12,9 +12,9 @@ from tasks.segments import bundle as bundles
 from tasks.segments._format import FILES as BUNDLE_FILES
 from tasks.serving.catalogue import FILES as CATALOGUE_FILES
 from tasks.serving.keeping import BUNDLE, CATALOGUE, keep_as
-from tasks.stores._shell import check_shell
 from tasks.stores.artifacts import fingerprint
 from tasks.stores.ledger import BUNDLE_TAG, CATALOGUE_TAG, PROFILES, Ledger
+from tasks.stores.shell import check_shell
 from tasks.stores.sums import folder_sha256
 
 PARTS = {BUNDLE: BUNDLE_FILES, CATALOGUE: CATALOGUE_FILES}
@@ -57,7 +57,7 @@ def recorded_profiles(version: str, ledger: Ledger) -> tuple[SegmentProfile, ...
     Raises:
         DataError: there are none, or they are damaged.
     """
-    raw = ledger.read_text(ledger.version(version).run_id, PROFILES)
+    raw = ledger.read_text(str(ledger.version(version).run_id), PROFILES)
     try:
         return tuple(TypeAdapter(list[SegmentProfile]).validate_json(raw))
     except ValidationError as error:

@@ -134,7 +134,7 @@ def distinct_texts(
     return sorted(reduce_buckets(tables, needed, _both, execution))
 
 
-def _both(a: list[str], b: list[str]) -> list[str]:
+def _both(a: Iterable[str], b: Iterable[str]) -> list[str]:
     return list({*a, *b})
 
 

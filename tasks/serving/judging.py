@@ -1,14 +1,14 @@
 """Gathers what the gates look at: candidate and champion, both measured on today's data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import EvaluateConfig, GateConfig
 from schemas.evaluation import EvaluationContext
-from schemas.reports import EvaluationReport, Metric
+from schemas.reports import EvaluationReport, Metric, ValidationReport
 from schemas.runs import Attempt, Candidate, Landed, Proof, Registered, Standing, Vectors
 from schemas.tables import EVENTS, SEGMENT_ID, TEXTS, TIMESTAMP, USER_ID
 from tasks.segments import _format
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+PUBLISHED = "published"
+
 
 def candidate_input(
     model: Registered,
@@ -38,6 +40,7 @@ def candidate_input(
     vectors: Vectors,
     standing: Standing | None,
     landed: Landed,
+    checks: tuple[ValidationReport, ...],
     policy: GateConfig,
     run: RunContext,
 ) -> GateInput:
@@ -50,6 +53,7 @@ def candidate_input(
         vectors: How fresh vectors were made; their columns are held against the bundle's.
         standing: The champion on the same data, for churn.
         landed: The data.
+        checks: What the expectations found at every hand-over.
         policy: Which groups are declared.
         run: Gives as_of.
     """
@@ -58,7 +62,7 @@ def candidate_input(
     metrics = {**report.metrics, LIFT: proof.heldout}
     moved = None if standing is None else _churn(standing, model.assignments)
     return GateInput(
-        **_data(landed, run), **facts, metrics=metrics, required=required(landed.tables),
+        **_data(landed, run, checks), **facts, metrics=metrics, required=required(landed.tables),
         features_sha256=columns_sha256(vectors) if not report.warm else bundle.manifest.feature_sha256,
         expected_features_sha256=bundle.manifest.feature_sha256, leaked=leaked(bundle, model.assignments, landed, run),
         previous_users=None if standing is None else standing.users, churn=moved,
@@ -86,7 +90,7 @@ def champion_input(
         run: Gives as_of and the seed.
     """
     return GateInput(
-        **_data(landed, run), **_measured(standing, attempt.vectors, proof, landed, config, policy, run),
+        **_data(landed, run, ()), **_measured(standing, attempt.vectors, proof, landed, config, policy, run),
         features_sha256=None, expected_features_sha256=None, leaked=None,
     )  # fmt: skip
 
@@ -96,6 +100,7 @@ def again_input(
     champion: Standing | None,
     proof: Proof,
     landed: Landed,
+    checks: tuple[ValidationReport, ...],
     config: EvaluateConfig,
     policy: GateConfig,
     run: RunContext,
@@ -107,6 +112,7 @@ def again_input(
         champion: What is live, on the same data; None: nothing is.
         proof: Held-out figures of the version's recipe.
         landed: The data.
+        checks: What the expectations found at every hand-over.
         config: Of the metrics.
         policy: Which groups are declared.
         run: Gives as_of and the seed.
@@ -114,7 +120,7 @@ def again_input(
     bundle = bundles.load(Path(run.home) / candidate.bundle / BUNDLE)
     order = bundle.manifest.feature_sha256  # the Segmenter refuses to assign in another order
     return GateInput(
-        **_data(landed, run), **_measured(candidate, candidate.vectors, proof, landed, config, policy, run),
+        **_data(landed, run, checks), **_measured(candidate, candidate.vectors, proof, landed, config, policy, run),
         features_sha256=order, expected_features_sha256=order,
         leaked=leaked(bundle, candidate.assignments, landed, run),
         previous_users=None if champion is None else champion.users,
@@ -151,24 +157,29 @@ def required(tables: Refs) -> tuple[str, ...]:
     return (SILHOUETTE, STABILITY, LIFT) if EVENTS.name in tables else (SILHOUETTE, STABILITY)
 
 
-def _data(landed: Landed, run: RunContext) -> dict[str, object]:
-    """What candidate and champion share: the data, its age, and that it passed (a failed suite stops the run)."""
+def _data(landed: Landed, run: RunContext, checks: tuple[ValidationReport, ...]) -> dict[str, object]:
+    """The data, its age, and whether every hand-over kept its expectations; None for one that was not checked."""
     return {
         "data": fingerprint(landed.tables), "as_of": run.as_of, "newest_event": newest(landed.tables),
-        "validated": True, "published": True,
+        "validated": _kept([check for check in checks if check.stage != PUBLISHED]),
+        "published": _kept([check for check in checks if check.stage == PUBLISHED]),
     }  # fmt: skip
+
+
+def _kept(checks: list[ValidationReport]) -> bool | None:
+    return all(check.passed for check in checks) if checks else None
 
 
 def newest(tables: Refs) -> "datetime | None":
     """Timestamp of the newest event or text."""
-    found = [
+    found: list[Any] = [
         frame[TIMESTAMP].max()
         for name in (EVENTS.name, TEXTS.name)
         if name in tables
         for frame in read_frames(tables[name])
         if len(frame)
     ]
-    return max(found, default=None)  # type: ignore[type-var]
+    return max(found, default=None)
 
 
 def _assigned(

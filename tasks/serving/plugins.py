@@ -6,7 +6,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Literal
 
-from schemas.config import Section
+from schemas.config import Section, kind_of
 from schemas.errors import UsageError
 
 Family = Literal["sources", "features", "encoders", "clusterers", "metrics", "recommenders"]
@@ -38,7 +38,7 @@ def configs(family: Family) -> tuple[type[Section], ...]:
 
 def module_of(family: Family, config: Section) -> ModuleType:
     """The plugin module that a plugin's config belongs to."""
-    return plugin(family, config.kind)  # type: ignore[attr-defined]
+    return plugin(family, kind_of(config))
 
 
 def settle() -> None:

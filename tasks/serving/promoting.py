@@ -142,6 +142,34 @@ def mirror(moved: pointer.Pointer, ledger: Ledger) -> None:
     ledger.mirror(*(live.model_version if live else None for live in (moved.live, moved.previous)))
 
 
+def roll_back(expected: int, author: str, reason: str, home: str, ledger: Ledger) -> Decided:
+    """Exchanges the champion with the previous one; neither data nor MLflow is needed.
+
+    Args:
+        expected: The pointer's revision when the decision was made.
+        author: Who rolls back; recorded.
+        reason: Why; recorded.
+        home: The state folder.
+        ledger: The segmentation's ledger, whose aliases follow.
+
+    Raises:
+        UsageError: author or reason is missing.
+        FenqunError: there is no previous champion.
+        PointerMoved: another change came first.
+    """
+    if not author.strip() or not reason.strip():
+        raise UsageError("rollback: give the name of who decides (--author) and the reason (--reason)")
+    moved = pointer.rollback(home, ledger.segmentation, expected, datetime.now(UTC), author, reason)
+    told = decided(moved, ledger.segmentation, True)
+    try:
+        mirror(moved, ledger)
+        if moved.live is not None:
+            ledger.version_tags(moved.live.model_version, {"fenqun.rolled_back_to": f"{author}: {reason}"})
+    except Exception as error:  # the pointer is the truth; whatever ails MLflow must not undo a rollback
+        return told.model_copy(update={"behind": str(error).split("\n", 1)[0][:200]})
+    return told
+
+
 def decided(moved: pointer.Pointer, segmentation: str, changed: bool, verdict: Verdict | None = None) -> Decided:
     """What a promotion or rollback came to."""
     return Decided(

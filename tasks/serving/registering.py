@@ -11,6 +11,7 @@ from tasks.serving.assigning import assign_all, filled_lookup
 from tasks.serving.building import build, named
 from tasks.serving.finishing import finished
 from tasks.serving.keeping import keep, model_files
+from tasks.serving.requests import EXAMPLE
 from tasks.stores.ledger import CHALLENGER, PROFILES, Ledger
 
 
@@ -45,7 +46,7 @@ def register_model(
     bundle = finished(bundle, tables, lookup, run, execution)
     kept, sha256 = keep(bundle, tables, lookup, run)
     known = ledger.registered(sha256)
-    version = ledger.register(run.run_id, model_files(kept), sha256, describe(profiles))
+    version = ledger.register(run.run_id, model_files(kept), sha256, describe(profiles), EXAMPLE)
     ledger.alias(CHALLENGER, version)
     if known is None:
         ledger.text(run.run_id, PROFILES, json.dumps([profile.model_dump(mode="json") for profile in profiles]))

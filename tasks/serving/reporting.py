@@ -16,7 +16,8 @@ from tasks.serving.candidates import EXTRAS, LABELS
 from tasks.serving.fitting import matrix
 from tasks.stores.artifacts import load_state, write_text
 from tasks.stores.buckets import read_table
-from tasks.stores.ledger import Ledger, flat_metrics
+from tasks.stores.flat import flat_metrics
+from tasks.stores.ledger import Ledger
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

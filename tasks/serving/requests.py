@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 ATTRIBUTES = "attributes"
+EXAMPLE = {
+    USER_ID: "someone-new",
+    EVENTS.name: [{"item_id": "1", "event": "view", TIMESTAMP: "2026-01-31T12:00:00Z", "value": 1.0}],
+}
+"""A request for one user; an item that the catalogue does not know counts as an event all the same."""
 
 
 def bucket_of(

@@ -5,7 +5,7 @@ Runs are named by id and never "active", so that mapped tasks in many threads ca
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.config import LedgerConfig
 from schemas.errors import DataError, FenqunError, UsageError
-from schemas.reports import EvaluationReport, Metric
-from tasks.stores._shell import save_model
+from schemas.reports import EvaluationReport
+from schemas.tables import AS_OF, ASSIGNMENTS, USER_ID
+from tasks.stores.flat import flat_metrics, flatten
+from tasks.stores.shell import CODE
 from tasks.stores.sums import folder_sha256
 
 if TYPE_CHECKING:
@@ -31,32 +33,6 @@ CONFIG, PROFILES = "config.yaml", "profiles.json"
 def tracking_uri(config: LedgerConfig, home: str) -> str:
     """The configured MLflow server, or SQLite under the state folder."""
     return config.tracking_uri or f"sqlite:///{Path(home) / 'mlflow' / 'mlflow.db'}"
-
-
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested dicts and lists as flat dotted keys, so that MLflow's compare page has one column a setting."""
-    if isinstance(value, Mapping):
-        pairs: Iterable[tuple[Any, Any]] = value.items()
-    elif isinstance(value, list | tuple) and any(isinstance(entry, Mapping) for entry in value):
-        pairs = enumerate(value)
-    else:
-        return {prefix: value}
-    return {
-        key: leaf
-        for name, inner in pairs
-        for key, leaf in flatten(inner, f"{prefix}.{name}" if prefix else str(name)).items()
-    }
-
-
-def flat_metrics(metrics: Mapping[str, Metric]) -> dict[str, float]:
-    """Metrics and their numeric details as MLflow names; missing ones are left out, never sent as NaN."""
-    flat = {name: metric.value for name, metric in metrics.items() if metric.value is not None}
-    for name, metric in metrics.items():
-        if metric.interval is not None:
-            flat[f"{name}.low"], flat[f"{name}.high"] = metric.interval
-        details = {key: v for key, v in metric.details.items() if isinstance(v, int | float)}
-        flat.update({f"{name}.{key}": float(value) for key, value in details.items()})
-    return flat
 
 
 class Ledger:
@@ -199,7 +175,9 @@ class Ledger:
         versions = self.client.search_model_versions(f"name = '{self.segmentation}'")
         return next((v for v in versions if v.tags.get(BUNDLE_TAG) == bundle_sha256), None)
 
-    def register(self, run_id: str, model: Mapping[str, Path], sha256: str, description: str) -> str:
+    def register(
+        self, run_id: str, model: Mapping[str, Path], sha256: str, description: str, example: Mapping[str, Any]
+    ) -> str:
         """Registers a bundle as a new model version; identical content returns the version that it has already.
 
         Args:
@@ -207,6 +185,7 @@ class Ledger:
             model: Folders of the model by name: the bundle and its catalogue.
             sha256: The bundle's content.
             description: Names and sizes of its segments.
+            example: A request for one user, kept as the model's input example.
         """
         from mlflow.exceptions import MlflowException
 
@@ -216,7 +195,7 @@ class Ledger:
             self.client.create_registered_model(self.segmentation, description=f"Segmentation {self.segmentation}")
         with TemporaryDirectory() as place:
             sums = {"sha256": sha256, "catalogue_sha256": folder_sha256(model["catalogue"])}
-            save_model(Path(place) / "model", model, {"segmentation": self.segmentation, **sums})
+            _save_model(Path(place) / "model", model, {"segmentation": self.segmentation, **sums}, example)
             self.client.log_artifacts(run_id, f"{place}/model", "model")
         source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
         tags = {BUNDLE_TAG: sha256, CATALOGUE_TAG: sums["catalogue_sha256"]}
@@ -249,7 +228,7 @@ class Ledger:
 
         version = self.version(number)
         try:
-            root = self.client.get_run(version.run_id).info.artifact_uri
+            root = self.client.get_run(str(version.run_id)).info.artifact_uri
             if version.source != f"{root}/model":
                 raise DataError(f"version {number}: its source is not the model of its run; register it with fenqun")
             if root.startswith(("file:", "/")):
@@ -290,8 +269,6 @@ class Ledger:
     def mirror(self, champion: str | None, previous: str | None) -> None:
         """Makes the aliases say what the pointer says, where they do not; the pointer is the truth."""
         wanted = {name: v for name, v in ((CHAMPION, champion), (PREVIOUS, previous)) if v is not None}
-        if not wanted:
-            return
         from mlflow.exceptions import MlflowException
 
         with suppress(MlflowException):  # a lost registry must stop neither a promotion nor the next run
@@ -299,3 +276,24 @@ class Ledger:
             for name, version in wanted.items():
                 if found.get(name) != version:
                     self.alias(name, version)
+
+
+def _save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str], example: Mapping[str, Any]) -> None:
+    """Saves an MLflow model round a bundle: models from code, with signature and input example, without pickle."""
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    lists = [ColSpec(AnyType(), name, required=False) for name in ("events", "texts", "attributes")]
+    types = {"string": DataType.string, "float64": DataType.double, "timestamp": DataType.datetime}
+    answer: list[Any] = [
+        ColSpec(types.get(column.dtype) or Array(DataType.string), column.name, required=not column.nullable)
+        for column in ASSIGNMENTS.columns
+    ]
+    asked = Schema([ColSpec(DataType.string, USER_ID), *lists])
+    mlflow.pyfunc.save_model(
+        place, python_model=str(CODE), artifacts={name: str(path) for name, path in model.items()},
+        model_config=dict(facts), pip_requirements=["fenqun"], input_example=pd.DataFrame([example]),
+        signature=ModelSignature(asked, Schema(answer), ParamSchema([ParamSpec(AS_OF, DataType.string, "")])),
+    )  # fmt: skip

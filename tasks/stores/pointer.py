@@ -7,6 +7,7 @@ with its process, so a kill leaves no stale one.
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from schemas.errors import DataError, FenqunError
+from schemas.config import SEGMENTATION
+from schemas.errors import DataError, FenqunError, UsageError
 from schemas.reports import Report
 from tasks.stores.artifacts import aside
 
@@ -47,7 +49,13 @@ class PointerMoved(FenqunError):
 
 
 def pointer_path(home: str, segmentation: str) -> Path:
-    """Where the pointer of a segmentation lives."""
+    """Where the pointer of a segmentation lives.
+
+    Raises:
+        UsageError: the name is none that a config can have, so that no name leads out of the state folder.
+    """
+    if not re.fullmatch(SEGMENTATION, segmentation):
+        raise UsageError(f"{segmentation[:80]!r} is no name of a segmentation: small letters, digits and dashes")
     return Path(home) / "segmentations" / segmentation / "live.json"
 
 
@@ -129,8 +137,10 @@ def rollback(home: str, segmentation: str, expected: int, at: datetime, author: 
         FenqunError: there is no previous champion.
         PointerMoved: the pointer's revision is no longer `expected`.
     """
+    if read(home, segmentation).previous is None:  # before anything is made for a name that nobody knows
+        raise FenqunError(f"{segmentation}: there is no previous champion to roll back to")
     with changing(home, segmentation, expected) as current:
         if current.previous is None:
-            raise FenqunError(f"{segmentation}: there is no previous champion to roll back to")
+            raise PointerMoved(f"{segmentation}: the previous champion is gone; look at what is live now")
         told = {"promoted_at": at, "author": author, "reason": reason}
         return replace(home, segmentation, current, current.previous.model_copy(update=told), current.live)

@@ -35,8 +35,10 @@ def publish(home: str, segmentation: str, name: str, frame: "pl.DataFrame", *, a
         raise DataError(f"table {name} lacks {', '.join(sorted(missing))}; nothing was published")
     path = table_path(home, segmentation, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode, schema = ("append", "merge") if append else ("overwrite", "overwrite")
-    write_deltalake(str(path), frame.to_arrow(), mode=mode, schema_mode=schema)
+    if append:
+        write_deltalake(str(path), frame.to_arrow(), mode="append", schema_mode="merge")
+    else:
+        write_deltalake(str(path), frame.to_arrow(), mode="overwrite", schema_mode="overwrite")
     return DeltaTable(str(path)).version()
 
 

@@ -22,7 +22,8 @@ def planted(moment: int, **change) -> dict:
     return {
         **SMALL, "segmentation": "planted", "source": source, "features": [{"kind": "interest"}], "texts": None,
         "search": {"candidates": grid}, "seed": 1 + moment,
-        "validation": {"max_mean_shift": 50, "max_share_shift": 1.0}, "gates": {"min_segment_users": 5, "max_churn": 0.5},
+        "validation": {"max_mean_shift": 50, "max_share_shift": 1.0},
+        "gates": {"min_segment_users": 5, "max_churn": 0.5},
     }  # fmt: skip
 
 

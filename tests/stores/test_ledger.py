@@ -1,5 +1,6 @@
 """The ledger on a real SQLite MLflow: names that MLflow takes, versions that are not doubled, aliases that follow."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from schemas.config import LedgerConfig
 from schemas.errors import FenqunError
 from schemas.reports import EvaluationReport, Metric
-from tasks.stores.ledger import Ledger, flat_metrics, flatten
+from tasks.serving.requests import EXAMPLE
+from tasks.stores.flat import flat_metrics, flatten
+from tasks.stores.ledger import Ledger
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,9 @@ def test_identical_content_keeps_its_version_and_aliases_follow(ledger: Ledger, 
         folder.mkdir()
         (folder / "facts.json").write_text("{}")
     run_id = ledger.start("retrain", {}, {})
-    first = ledger.register(run_id, model, "a" * 64, "two segments")
-    again = ledger.register(run_id, model, "a" * 64, "two segments")
-    other = ledger.register(run_id, model, "b" * 64, "three segments")
+    first = ledger.register(run_id, model, "a" * 64, "two segments", EXAMPLE)
+    again = ledger.register(run_id, model, "a" * 64, "two segments", EXAMPLE)
+    other = ledger.register(run_id, model, "b" * 64, "three segments", EXAMPLE)
     assert (first, again, other) == ("1", "1", "2")
     ledger.mirror("2", "1")
     aliases = ledger.client.get_registered_model("shop").aliases
@@ -64,7 +67,9 @@ def test_identical_content_keeps_its_version_and_aliases_follow(ledger: Ledger, 
     files = {file.path for file in ledger.client.list_artifacts(run_id, "model")}
     assert not any(path.endswith(".pkl") for path in files)
     model = ledger.client.get_model_version("shop", "1")
-    assert "signature" in Path(model.source.removeprefix("file://"), "MLmodel").read_text()
+    folder = Path(model.source.removeprefix("file://"))
+    assert "signature" in (folder / "MLmodel").read_text()
+    assert json.loads((folder / "serving_input_example.json").read_text())["dataframe_split"]["columns"] == [*EXAMPLE]
 
 
 def test_an_unreachable_server_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
