@@ -23,7 +23,8 @@ OFF = {
 def environment(debug: bool = False) -> None:
     """Settings that must stand before the libraries are imported; what the user has set stays as it is.
 
-    Prefect logs every failure with its traceback: to the run in its UI always, to the terminal only for `--debug`.
+    Prefect logs every failure with its traceback: to the run in its UI always, to the terminal only for `--debug`. The
+    libraries' progress bars and advice too are for `--debug`.
     """
     os.environ[VARIABLE] = home()
     quiet = {"PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore", "TOKENIZERS_PARALLELISM": "false"}
@@ -31,6 +32,8 @@ def environment(debug: bool = False) -> None:
     prefect = {"PREFECT_HOME": str(Path(home()) / "prefect")}
     if not debug:
         prefect["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+        prefect |= {"MLFLOW_LOGGING_LEVEL": "ERROR", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+        prefect["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     for name, value in {**OFF, **quiet, **prefect}.items():
         os.environ.setdefault(name, value)
 
@@ -80,7 +83,7 @@ def _decisions(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs one command; libraries are imported here, after the environment stands."""
-    from flows import commands
+    from flows import commands, decisions
 
     if arguments.command == "retrain":
         commands.retrain(arguments.config, arguments.overrides)
@@ -88,13 +91,13 @@ def run(arguments: argparse.Namespace) -> None:
         commands.assign(arguments.config, arguments.overrides, arguments.only_touched)
     elif arguments.command == "promote":
         told = (arguments.segmentation, arguments.version, arguments.author, arguments.reason)
-        commands.promote(*told, arguments.tracking_uri)
+        decisions.promote(*told, arguments.tracking_uri)
     elif arguments.command == "rollback":
-        commands.rollback(arguments.segmentation, arguments.author, arguments.reason, arguments.tracking_uri)
+        decisions.rollback(arguments.segmentation, arguments.author, arguments.reason, arguments.tracking_uri)
     elif arguments.command == "user":
-        commands.user(arguments.segmentation, arguments.user)
+        decisions.user(arguments.segmentation, arguments.user)
     elif arguments.command == "segments":
-        commands.export(arguments.segmentation, arguments.segment, arguments.output)
+        decisions.export(arguments.segmentation, arguments.segment, arguments.output)
     elif arguments.command == "check":
         commands.check(arguments.config, arguments.overrides)
     elif arguments.command == "ui":

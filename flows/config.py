@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from schemas.config import (
+    SEGMENTATION,
     CalibrationConfig,
     DescribeConfig,
     EvaluateConfig,
@@ -67,7 +68,7 @@ class RetrainConfig(Section):
     """Everything a retrain depends on."""
 
     segmentation: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="name of the segmentation: its MLflow experiment and model"
+        pattern=SEGMENTATION, description="name of the segmentation: its MLflow experiment and model"
     )
     seed: int = Field(7, ge=0, description="seed of every random choice")
     as_of: datetime | None = Field(None, description="UTC moment to look at; none: the newest event")

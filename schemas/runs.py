@@ -169,6 +169,7 @@ class Decided(Report):
     changed: bool = Field(description="whether this run changed what is live")
     revision: int = Field(description="of the pointer")
     verdict: Verdict | None = Field(None, description="of a promotion: every gate, and the override if there is one")
+    behind: str | None = Field(None, description="why MLflow's aliases could not follow; the next run mends them")
 
 
 class Told(Report):

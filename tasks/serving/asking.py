@@ -23,20 +23,36 @@ from schemas.tables import (
     USER_ID,
 )
 from tasks.segments.segmenter import UNASSIGNED
+from tasks.stores import pointer
 from tasks.stores.tables import export, published
 
 if TYPE_CHECKING:
     import polars as pl
+
+NOTHING_YET = "run `fenqun retrain` first"
+
+
+def expect(home: str, segmentation: str) -> None:
+    """Refuses a segmentation of which nothing was ever live.
+
+    Raises:
+        UsageError: it tells which ones there are.
+    """
+    if pointer.read(home, segmentation).live is None:
+        known = ", ".join(sorted(path.parent.name for path in (Path(home) / "segmentations").glob("*/live.json")))
+        raise UsageError(f"{segmentation}: nothing is live; " + (f"there is {known}" if known else NOTHING_YET))
 
 
 def user(home: str, segmentation: str, user_id: str) -> Told:
     """A user's segment, reasons and history, as published.
 
     Raises:
-        DataError: nothing is published, or nobody has this id.
+        UsageError: nothing is live.
+        DataError: nobody has this id.
     """
     import polars as pl
 
+    expect(home, segmentation)
     found = published(home, segmentation, ASSIGNMENTS.name).filter(pl.col(USER_ID) == user_id)
     if found.is_empty():
         raise DataError(f"{segmentation}: no user {user_id[:80]!r} in the published assignments")
@@ -57,10 +73,11 @@ def members(home: str, segmentation: str, segment: str | None) -> "pl.DataFrame"
     """Published assignments of one segment, of the `unassigned` pool, or of all (None).
 
     Raises:
-        UsageError: there is no such segment.
+        UsageError: there is no such segment or segmentation.
     """
     import polars as pl
 
+    expect(home, segmentation)
     frame = published(home, segmentation, ASSIGNMENTS.name)
     if segment is None:
         return frame
