@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from schemas.artifacts import ArtifactRef, RunContext
+from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.config import LedgerConfig
 from schemas.reports import SegmentProfile
 from schemas.runs import Registered
@@ -38,6 +39,13 @@ def turned(bundle: Bundle) -> Bundle:
     segments = tuple(s.model_copy(update={"id": name}) for s, name in zip(bundle.manifest.segments, names, strict=True))
     manifest = bundle.manifest.model_copy(update={"segments": segments, "next_number": 7})
     return Bundle(manifest, bundle.states)
+
+
+def shifted(bundle: Bundle, by: float = 0.05) -> Bundle:
+    """The same segments with their centroids moved a little: every distance differs, next to nobody moves."""
+    state = bundle.states["clusterer"]
+    moved = State({**state.arrays, "centroids": state.arrays["centroids"] + np.float32(by)}, state.meta)
+    return Bundle(bundle.manifest, {**bundle.states, "clusterer": moved})
 
 
 def context(home: Path, run_id: str = "run") -> RunContext:
