@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from schemas.errors import FenqunError, UsageError
 from tasks.stores.home import home
@@ -115,7 +116,7 @@ def mlflow_server(port: int) -> Iterator[str]:
 
 
 def serve(prefect_port: int, mlflow_port: int) -> None:
-    """Serves both, and every config of deployments/configs as a deployment, until interrupted or terminated."""
+    """Serves both, and every flow with the configs of deployments/configs, until interrupted or terminated."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the servers end with us
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{prefect_port}/api"
     with prefect_server(prefect_port), mlflow_server(mlflow_port) as mlflow:
@@ -125,18 +126,26 @@ def serve(prefect_port: int, mlflow_port: int) -> None:
 
 
 def serve_deployments() -> None:
-    """Serves `retrain` once for every config that can be read: forms in the UI, runs in processes of their own."""
+    """Serves every flow: forms in the UI, runs in processes of their own."""
     from prefect import serve as serve_all
 
-    from flows.config import load
-    from flows.retrain import retrain
+    serve_all(*deployments(), pause_on_shutdown=False)
 
-    deployments = []
+
+def deployments() -> list[Any]:
+    """`retrain` and `assign` once for every config that can be read; `promote` and `rollback` once for all."""
+    from flows.assign import assign
+    from flows.config import load
+    from flows.promote import promote
+    from flows.retrain import retrain
+    from flows.rollback import rollback
+
+    found = [flow.to_deployment(name="any", tags=["fenqun"]) for flow in (promote, rollback)]
     for path in sorted(CONFIGS.glob("*.yaml")):
         try:
-            config = load(path).model_dump(mode="json")
+            parameters = {"config": load(path).model_dump(mode="json")}
         except UsageError as error:
             print(f"left out: {error}", file=sys.stderr)
             continue
-        deployments.append(retrain.to_deployment(name=path.stem, parameters={"config": config}, tags=["fenqun"]))
-    serve_all(*deployments, pause_on_shutdown=False)
+        found += [flow.to_deployment(path.stem, parameters=parameters, tags=["fenqun"]) for flow in (retrain, assign)]
+    return found
