@@ -53,6 +53,8 @@ def measured(metrics: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     for key, name in (("silhouette.cosine", "silhouette (cosine)"), ("stability", "stability (ARI)")):
         if key in metrics:
             yield name, f"{metrics[key]:.3f}"
+    if "wcss" in metrics:
+        yield "within-cluster squares", f"{metrics['wcss']:.4g}"
     if "proof" not in metrics:
         yield "held-out lift", "not measured; the report says why"
         return

@@ -28,5 +28,7 @@ def embed(
 ) -> Embedded:
     """Encodes what is not in the cache yet and averages every user's texts."""
     shown = create_progress_artifact(0.0, "embed", f"texts of the first {high:.0%} of everyone's history")
-    with closing(Meter(f"embed {high:.0%}", partial(update_progress_artifact, cast(UUID, shown)))) as meter:
+    with closing(
+        Meter(f"embed on {high:.0%} of every history", partial(update_progress_artifact, cast(UUID, shown)))
+    ) as meter:
         return embed_users(tables, texts, encoder, run, high, execution, meter)

@@ -23,5 +23,7 @@ def featurize(
     """Fits one family on the first `high` share of everyone's history."""
     key = f"featurize-{kind_of(config)}".replace("_", "-")
     shown = create_progress_artifact(0.0, key, f"the first {high:.0%} of everyone's history")
-    with closing(Meter(f"{key} {high:.0%}", partial(update_progress_artifact, cast(UUID, shown)))) as meter:
+    with closing(
+        Meter(f"{key} on {high:.0%} of every history", partial(update_progress_artifact, cast(UUID, shown)))
+    ) as meter:
         return fit_family(tables, config, run, high, execution, meter)
