@@ -99,6 +99,7 @@ class Proof(Report):
     """Held-out figures on the last slice, and what stands beside them."""
 
     heldout: Metric
+    wanted: bool = Field(True, description="whether held-out lift was to be measured; gates then ask for it")
     one_to_one: Metric | None = Field(None, description="1:1 recommendation on the same slice")
     slices: dict[str, dict[str, tuple[int, float | None]]] = Field(
         default_factory=dict, description="users column -> group -> users and their lift"

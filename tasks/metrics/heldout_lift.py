@@ -85,8 +85,9 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
     n = len(context.X)
     rest: dict[str, Any] = {"space": context.space, "seed": context.seed}
     held, labels = context.heldout, context.heldout_labels
-    if held is None or labels is None:
+    if not config.lift or held is None or labels is None:
         reason = "no events to hold out" if held is None else "the candidate was not refitted on the train slice"
+        reason = reason if config.lift else "evaluate.lift is off: items are not users' choices"
         return Metric.of("heldout_lift", np.nan, n, reason=reason, **rest)
     rng = np.random.default_rng(context.seed)
     found = heldout_lift(

@@ -47,7 +47,7 @@ def contributions(
     blocks = [*vectors.features, *((TEXT_BLOCK,) if vectors.texts else ())]
     policies, represent = (ingest.missing, ingest.outliers), RepresentConfig(**vectors.recipe.represent)
     found: dict[str, float] = {}
-    for block in blocks if len(blocks) > 1 else ():
+    for block in blocks if len(blocks) > 1 and proof.heldout.value is not None else ():
         rest = {kind: fitted for kind, fitted in vectors.features.items() if kind != block}
         texts = None if block == TEXT_BLOCK else vectors.texts
         made = fit_representation(rest, texts, represent, policies, run, execution)

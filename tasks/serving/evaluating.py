@@ -70,7 +70,7 @@ def _measure(attempt: Attempt, tables: Refs, config: EvaluateConfig, run: RunCon
         space=attempt.candidate.algorithm.get("space", "euclidean"),
         seed=run.seed,
         refit=refitter(attempt.candidate, X),
-        heldout=heldout(tables, users, *VALIDATION),
+        heldout=heldout(tables, users, *VALIDATION) if config.lift else None,
         heldout_labels=state.arrays[TRAIN_LABELS],
         truth=truth_labels(tables, users, config.truth_column),
     )

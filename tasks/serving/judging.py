@@ -62,7 +62,7 @@ def candidate_input(
     metrics = {**report.metrics, LIFT: proof.heldout}
     moved = None if standing is None else _churn(standing, model.assignments)
     return GateInput(
-        **_data(landed, run, checks), **facts, metrics=metrics, required=required(landed.tables),
+        **_data(landed, run, checks), **facts, metrics=metrics, required=required(landed.tables, proof),
         features_sha256=columns_sha256(vectors) if not report.warm else bundle.manifest.feature_sha256,
         expected_features_sha256=bundle.manifest.feature_sha256, leaked=leaked(bundle, model.assignments, landed, run),
         previous_users=None if standing is None else standing.users, churn=moved,
@@ -143,7 +143,7 @@ def _measured(
     )
     metrics = {name: plugin("metrics", name).compute(context, config) for name in (SILHOUETTE, STABILITY)}
     facts = _assigned(standing.assignments, standing.ids, landed.tables, proof, policy)
-    return {**facts, "metrics": {**metrics, LIFT: proof.heldout}, "required": required(landed.tables)}
+    return {**facts, "metrics": {**metrics, LIFT: proof.heldout}, "required": required(landed.tables, proof)}
 
 
 def in_order_of(users: "pl.Series", known: "pl.Series", labels: np.ndarray) -> np.ndarray:
@@ -152,9 +152,9 @@ def in_order_of(users: "pl.Series", known: "pl.Series", labels: np.ndarray) -> n
     return np.array([at.get(user, -1) for user in users.to_list()], np.int32)
 
 
-def required(tables: Refs) -> tuple[str, ...]:
-    """Metrics that may not be missing; held-out lift only where there are events to hold out."""
-    return (SILHOUETTE, STABILITY, LIFT) if EVENTS.name in tables else (SILHOUETTE, STABILITY)
+def required(tables: Refs, proof: Proof) -> tuple[str, ...]:
+    """Metrics that may not be missing; held-out lift only where it was wanted and there are events to hold out."""
+    return (SILHOUETTE, STABILITY, LIFT) if EVENTS.name in tables and proof.wanted else (SILHOUETTE, STABILITY)
 
 
 def _data(landed: Landed, run: RunContext, checks: tuple[ValidationReport, ...]) -> dict[str, object]:

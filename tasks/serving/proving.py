@@ -59,7 +59,7 @@ def _measure(
     seed: int,
 ) -> Proof:
     users, X = matrix(train)
-    held = heldout(tables, users, *TEST)
+    held = heldout(tables, users, *TEST) if config.lift else None
     module = plugin("clusterers", candidate.algorithm["kind"])
     labels = module.fit(X, algorithm(candidate), np.random.default_rng(seed)).labels
     context = EvaluationContext(
@@ -68,7 +68,7 @@ def _measure(
     )  # fmt: skip
     lift = plugin("metrics", "heldout_lift").compute(context, config)
     if held is None:
-        return Proof(heldout=lift)
+        return Proof(heldout=lift, wanted=config.lift)
     groups = {column: truth_groups(tables, users, column) for column in slices}
     return Proof(
         heldout=lift, one_to_one=_one_to_one(held, config, seed), slices=_by_group(held, labels, groups, config)

@@ -43,11 +43,14 @@ def test_the_report_of_a_dirty_run_tells_what_was_set_aside_and_why(home):
     names = "[view, cart, buy, like, share, search]"
     told = run(
         "synthetic", home, "source.users=300", "search.candidates.0.grid.k=[5]", f"source.dirt={dirt}",
-        "ingest.repeats=drop", f"validation.allowed_events={names}",
+        "evaluate.lift=false", "ingest.repeats=drop", f"validation.allowed_events={names}",
     )  # fmt: skip
     page = re.sub(r"<[^>]+>|\s+", " ", Path(told.report).read_text())
     for reason in ("empty where a value is required", "NaN or infinite", "in the future", "events.allowed_events"):
         assert reason in page
+    assert told.promoted  # where no lift is asked for, no gate asks for it
+    assert "proof" not in told.metrics
+    assert "Nothing is proven" in page
 
 
 @pytest.mark.slow

@@ -165,6 +165,9 @@ def test_compute_uses_the_labels_of_the_train_refit_only():
     assert found.value > 1.0
     assert found.details["lift_recall"] > 1.0
     assert compute(EvaluationContext(context.X, taste, "cosine", 7), EvaluateConfig()).value is None
+    off = compute(refitted, EvaluateConfig(lift=False))
+    assert off.value is None
+    assert "evaluate.lift is off" in off.reason
 
 
 @pytest.mark.skipif(find_spec("recbole") is None, reason="MovieLens-100K comes with the package recbole")

@@ -63,3 +63,12 @@ def test_nothing_is_said_of_a_single_block_or_without_a_lift(made):
     assert contributions(candidate, only, proof, *args) == {}
     silent = Proof(heldout=proof.heldout.model_copy(update={"value": None}))
     assert contributions(candidate, vectors, silent, *args) == {}
+
+
+def test_no_lift_is_measured_where_items_are_no_choices(made):
+    candidate, vectors, _, tables, run = made
+    off = MEASURED.model_copy(update={"lift": False})
+    proof = prove(candidate, vectors.represented.output, tables, off, (), run)
+    assert proof.heldout.value is None
+    assert proof.one_to_one is None
+    assert contributions(candidate, vectors, proof, tables, off, IngestConfig(), run, HERE) == {}
