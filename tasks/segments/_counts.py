@@ -84,8 +84,12 @@ def _events(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, Table, 
 
 
 def _terms(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, np.ndarray]:
-    """Words of letters, and pairs of neighbouring Chinese characters, by the users who wrote them."""
+    """Words of letters, and pairs of neighbouring Chinese characters, by the users who wrote them.
+
+    English words without a subject (not, else, much) are left out: who writes more writes more of them, whatever about.
+    """
     import polars as pl
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     if TEXTS.name not in bucket:
         return {}, np.zeros(k)
@@ -93,6 +97,7 @@ def _terms(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, np.ndarr
     writers = np.bincount(texts.select(USER_ID, LABEL).unique()[LABEL].to_numpy(), minlength=k).astype(np.float64)
     words = pl.col(TEXT).str.to_lowercase().str.extract_all(_TERM)
     rows = texts.select(USER_ID, LABEL, words).explode(TEXT).drop_nulls().unique()
+    rows = rows.filter(~pl.col(TEXT).is_in(ENGLISH_STOP_WORDS))
     common = rows.group_by(TEXT).len().sort(["len", TEXT], descending=[True, False]).head(MAX_TERMS)
     return _table(rows.join(common, on=TEXT, how="semi"), TEXT, [pl.len()], k), writers
 

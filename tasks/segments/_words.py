@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Phrase(NamedTuple):
     """A feature in words.
@@ -143,5 +145,15 @@ def percent(share: float) -> str:
 
 
 def number(value: float) -> str:
-    """A mean with three figures."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    """A mean with three figures, never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else _positional(value, 3)
+
+
+def times(value: float) -> str:
+    """A ratio with two figures; with three between 1 and 1.1, where two would say nothing."""
+    return f"{value:,.0f}" if value >= 100 else _positional(value, 2 if value >= 1.1 else 3)
+
+
+def _positional(value: float, figures: int) -> str:
+    """As `%g` rounds it, without its exponent."""
+    return np.format_float_positional(float(f"{value:.{figures}g}"), trim="-")

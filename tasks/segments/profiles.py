@@ -116,7 +116,7 @@ def _claim(kind: str, lift: Lift, titles: Mapping[str, str], config: DescribeCon
         told |= {"lift": f"{lift.lift:+.1f}", "low": f"{lift.low:+.1f}" if abs(lift.low) >= 0.1 else f"{lift.low:+.2g}"}
     else:
         told = {name: _words.percent(value) for name, value in values.items()}
-        told |= {"lift": f"{lift.lift:.2g}", "low": f"{lift.low:.2g}" if lift.low >= 1.1 else f"{lift.low:.3g}"}
+        told |= {"lift": _words.times(lift.lift), "low": _words.times(lift.low)}
     form = "scaled" if kind == "feature" and _words.scaled(lift.key) else kind
     text = _words.SENTENCES[config.language][form].format(label=label, **told)
     return Claim.model_validate({"kind": kind, "label": label, "text": text, **lift._asdict()})

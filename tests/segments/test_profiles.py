@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.config import DescribeConfig
 from schemas.tables import CATEGORIES, EVENTS, ITEM_ID, ITEMS, TEXT, TEXTS, USER_ID
-from tasks.segments import _lifts
+from tasks.segments import _lifts, _words
 from tasks.segments.profiles import LABEL, SMALL, Counts, merge, partial, profiles, strength, titled
 
 GENRES = ["Drama", "Comedy", "War", "Horror"]
@@ -117,6 +117,21 @@ def test_a_planted_taste_leads_its_segment():
         assert f"×{claim.lift:.2g}" in claim.text
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(3.54e-05, "0.0000354"), (0.0, "0"), (2.4, "2.4"), (-0.12345, "-0.123"), (999.6, "1000"), (123_456.0, "123,456")],
+)
+def test_a_mean_is_never_a_power_of_ten(value, words):
+    assert _words.number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"), [(1.0412, "1.04"), (1.81, "1.8"), (17.2, "17"), (98.6, "99"), (2345.0, "2,345")]
+)
+def test_a_ratio_is_never_a_power_of_ten(ratio, words):
+    assert _words.times(ratio) == words
+
+
 def test_the_effect_is_worked_out_by_hand():
     table = {"seen": np.array([[50.0, 100.0], [100.0, 900.0]])}
     lift = _lifts.shares(table, 0)[0]
@@ -163,7 +178,7 @@ def test_words_that_users_wrote_are_told_where_there_are_no_events():
     rng = np.random.default_rng(6)
     labels = rng.integers(0, 2, 120)
     users = [f"u{i:03d}" for i in range(120)]
-    english = [f"hello {'football' if label else 'opera'} night" for label in labels]
+    english = [f"hello {'football' if label else 'not the opera'} night" for label in labels]
     chinese = ["你好 电影院" if label else "你好" for label in labels]
     texts = pl.DataFrame({USER_ID: users * 2, TEXT: english + chinese})
     assigned = pl.DataFrame({USER_ID: [f"u{i:03d}" for i in range(120)], LABEL: labels.astype(np.int32)})
