@@ -1,16 +1,22 @@
 """Model folders that want to run code or lead astray, fed through the registry: none is loaded, each is told."""
 
+import contextlib
 import json
+import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from schemas.errors import DataError, FenqunError, UsageError
+from tasks.segments import _format
+from tasks.serving import online
 from tasks.serving.fetching import fetch
-from tasks.stores.ledger import BUNDLE_TAG
+from tasks.stores.ledger import BUNDLE_TAG, CATALOGUE_TAG
+from tasks.stores.sums import folder_sha256
 from tests.serving import models
 
 
@@ -132,14 +138,12 @@ def changed_number(folder, mark):
 
 
 def changed_with_its_sums(folder, mark):
-    from tasks.segments._format import encode_json, sha256
-
     place = folder / "artifacts/bundle"
     facts = json.loads((place / "bundle.json").read_text())
     facts["segments"][0]["name"] = "all yours"
-    (place / "bundle.json").write_bytes(encode_json(facts))
-    sums = {name: sha256((place / name).read_bytes()) for name in ("bundle.json", "arrays.safetensors")}
-    (place / "checksums.json").write_bytes(encode_json(sums))
+    (place / "bundle.json").write_bytes(_format.encode_json(facts))
+    sums = {name: _format.sha256((place / name).read_bytes()) for name in ("bundle.json", "arrays.safetensors")}
+    (place / "checksums.json").write_bytes(_format.encode_json(sums))
 
 
 def many_tensors(folder, mark):
@@ -162,26 +166,150 @@ def thousands_of_files(folder, mark):
         (folder / f"x{i}").touch()
 
 
-CASES = [
-    own_loader, loader_named_only, code_folder, other_code_file, changed_code, pickled_model,
-    pickle_named_in_mlmodel_only, pickle_in_the_bundle, pickle_for_arrays, pickle_for_vectors, sklearn_flavor,
-    traversal_in_artifacts, yaml_that_builds_objects, yaml_that_is_endless, link_out_of_the_folder, linked_bundle_file,
-    changed_number, changed_with_its_sums, many_tensors, changed_catalogue, missing_bundle, thousands_of_files,
-]  # fmt: skip
+def aliases_upon_aliases(folder, mark):
+    levels = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+    (folder / "MLmodel").write_text(f"a0: &a0 [x]\n{levels}flavors: {{python_function: *a11}}\n")
+
+
+def huge_mlmodel(folder, mark):
+    (folder / "MLmodel").write_text("x: 1\n" * 300_000)
+
+
+def file_beside_the_bundle(folder, mark):
+    (folder / "artifacts/bundle/__init__.py").write_text(code(mark))
+
+
+def file_deep_below(folder, mark):
+    (folder / "artifacts/bundle/a/b/c").mkdir(parents=True)
+    (folder / "artifacts/bundle/a/b/c/sitecustomize.py").write_text(code(mark))
+
+
+def requirements_of_its_own(folder, mark):
+    (folder / "setup.py").write_text(code(mark))
+
+
+def a_pipe_that_never_answers(folder, mark):
+    path = folder / "artifacts/bundle/arrays.safetensors"
+    path.unlink()
+    os.mkfifo(path)
+
+
+CASES = {
+    own_loader: "'evil.py' does not belong", loader_named_only: "loader or code of its own",
+    code_folder: "loader or code of its own", other_code_file: "another code file", changed_code: "pyfunc.py is not",
+    pickled_model: "'python_model.pkl' does not belong", pickle_named_in_mlmodel_only: "loader or code of its own",
+    pickle_in_the_bundle: "'artifacts/bundle/model.pkl' does not belong", pickle_for_arrays: "was changed",
+    pickle_for_vectors: "was changed", sklearn_flavor: "not as fenqun writes it",
+    traversal_in_artifacts: "its artifacts are not", yaml_that_builds_objects: "not as fenqun writes it",
+    yaml_that_is_endless: "not as fenqun writes it", link_out_of_the_folder: "is a link",
+    linked_bundle_file: "is a link", changed_number: "was changed", changed_with_its_sums: "not the expected",
+    many_tensors: "was changed", changed_catalogue: "was changed", missing_bundle: "no bundle here",
+    thousands_of_files: "more than 64 files", aliases_upon_aliases: "not as fenqun writes it",
+    huge_mlmodel: "too large", file_beside_the_bundle: "'artifacts/bundle/__init__.py' does not belong",
+    file_deep_below: "does not belong", requirements_of_its_own: "'setup.py' does not belong",
+    a_pipe_that_never_answers: "no plain file",
+}  # fmt: skip
+
+
+def refused(home, ledger, version, mark, words):
+    """Fetching a version tells `words` in one line, and neither runs nor keeps anything."""
+    before = sorted((home / "artifacts").rglob("*"))
+    with pytest.raises(DataError, match=words) as caught:
+        fetch(version, models.context(home), ledger)
+    assert not mark.exists()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+    assert sorted((home / "artifacts").rglob("*")) == before
 
 
 @pytest.mark.parametrize("spoil", CASES, ids=lambda case: case.__name__)
 def test_a_spoilt_model_is_refused_and_runs_nothing(known, folder, tmp_path, spoil):
     home, model, ledger, _ = known
+    spoil(folder, tmp_path / "ran")
+    refused(home, ledger, model.version, tmp_path / "ran", CASES[spoil])
+
+
+@pytest.mark.parametrize("spoil", [own_loader, changed_code, pickled_model], ids=lambda case: case.__name__)
+def test_the_same_folder_does_run_code_in_mlflows_own_loader(folder, tmp_path, monkeypatch, spoil):
+    """What the cases plant works: it is our refusal that keeps it from running."""
+    import mlflow.pyfunc
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+    monkeypatch.setattr("sys.path", [*sys.path])
     mark = tmp_path / "ran"
     spoil(folder, mark)
-    before = sorted(path for path in (home / "artifacts").rglob("*"))
-    with pytest.raises(DataError) as caught:
-        fetch(model.version, models.context(home), ledger)
-    assert not mark.exists()
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 700
-    assert sorted(path for path in (home / "artifacts").rglob("*")) == before
+    if spoil is pickled_model:
+        mlmodel(folder, lambda facts, flavor: flavor.pop("model_code_path"))
+        mlmodel(folder, lambda facts, flavor: flavor.update(loader_module="mlflow.pyfunc.model"))
+    with contextlib.suppress(Exception):
+        mlflow.pyfunc.load_model(str(folder))
+    assert mark.exists()
+
+
+def resigned(folder, ledger, version):
+    """A version of the folder as it is now, whose every recorded sum agrees: its author owns the registry too."""
+    place = folder / "artifacts/bundle"
+    sums = {name: _format.sha256((place / name).read_bytes()) for name in (_format.FACTS, _format.ARRAYS)}
+    (place / _format.CHECKSUMS).write_bytes(_format.encode_json(sums))
+    tags = {
+        BUNDLE_TAG: _format.sha256((place / _format.CHECKSUMS).read_bytes()),
+        CATALOGUE_TAG: folder_sha256(folder / "artifacts/catalogue"),
+    }
+    known = ledger.version(version)
+    planted = ledger.client.create_model_version(models.NAME, known.source, known.run_id, tags)
+    return str(planted.version)
+
+
+def facts_of_another_segmentation(folder, mark):
+    facts(folder, lambda found: found.update(segmentation="other"))
+
+
+def facts_from_the_future(folder, mark):
+    facts(folder, lambda found: found.update(schema_version=99))
+
+
+def facts_with_an_endless_nest(folder, mark):
+    (folder / "artifacts/bundle/bundle.json").write_text("[" * 100_000)
+
+
+def a_plugin_that_is_a_path(folder, mark):
+    facts(folder, lambda found: found["clusterer"].update(kind="../../evil"))
+
+
+def an_array_of_impossible_shape(folder, mark):
+    facts(folder, lambda found: found["arrays"].update(x=["float32", [2**39, 2**39]]))
+
+
+def facts(folder, change):
+    path = folder / "artifacts/bundle/bundle.json"
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_bytes(_format.encode_json(found))
+
+
+SIGNED = {
+    many_tensors: "a header of|100000 arrays", pickle_for_arrays: "header",
+    facts_of_another_segmentation: "model of other", facts_from_the_future: "version",
+    facts_with_an_endless_nest: "not valid JSON", a_plugin_that_is_a_path: "kind",
+    an_array_of_impossible_shape: "impossible shape|missing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", SIGNED, ids=lambda case: case.__name__)
+def test_sums_that_agree_do_not_help(known, folder, tmp_path, spoil):
+    home, model, ledger, _ = known
+    spoil(folder, tmp_path / "ran")
+    refused(home, ledger, resigned(folder, ledger, model.version), tmp_path / "ran", SIGNED[spoil])
+
+
+def test_a_signed_catalogue_that_is_a_pickle_is_never_unpickled(known, folder, tmp_path):
+    home, model, ledger, _ = known
+    for name in ("items.parquet", "vectors.safetensors"):
+        (folder / "artifacts/catalogue" / name).write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
+        kept, sha256 = fetch(resigned(folder, ledger, model.version), models.context(home), ledger)
+        with pytest.raises(DataError, match="the catalogue is damaged"):
+            online.load(Path(kept.path), sha256, "1")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_clean_model_is_fetched_as_it_was(known, folder):
