@@ -12,7 +12,7 @@ from tasks.serving.ablating import contributions, shares
 from tasks.stores.ledger import Ledger
 
 
-@task(name="ablate", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="ablate", cache_policy=NO_CACHE)
 def ablate(
     candidate: Candidate,
     full: Vectors,

@@ -12,7 +12,7 @@ from tasks.serving import assigning, promoting
 from tasks.stores.ledger import Ledger
 
 
-@task(name="assign", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="assign", cache_policy=NO_CACHE)
 def assign(
     segmentation: str,
     tables: Mapping[str, ArtifactRef],
@@ -24,7 +24,7 @@ def assign(
     return assigning.score(segmentation, tables, only_touched, run, execution)
 
 
-@task(name="publish", cache_policy=NO_CACHE, tags=["io"])
+@task(name="publish", cache_policy=NO_CACHE)
 def publish(scored: Scored, quarantine: ArtifactRef, revision: int, run: RunContext, ledger: Ledger) -> Served:
     """Publishes assignments and transitions; readers see all of it or nothing."""
     moved, changed = promoting.refresh(scored, quarantine, revision, run, ledger)

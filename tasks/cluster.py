@@ -9,7 +9,7 @@ from schemas.runs import Attempt, Candidate, Standing, Vectors
 from tasks.serving.attempting import attempt
 
 
-@task(name="cluster", task_run_name="cluster {candidate.name}", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="cluster", task_run_name="cluster {candidate.name}", cache_policy=NO_CACHE)
 def cluster(
     candidate: Candidate,
     full: Vectors,

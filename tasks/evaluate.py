@@ -13,7 +13,7 @@ from tasks.serving.evaluating import evaluate_candidate
 from tasks.stores.ledger import Ledger
 
 
-@task(name="evaluate", task_run_name="evaluate {attempt.candidate.name}", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="evaluate", task_run_name="evaluate {attempt.candidate.name}", cache_policy=NO_CACHE)
 def evaluate(
     attempt: Attempt,
     standing: Standing | None,

@@ -18,9 +18,7 @@ def passing(task: Any, run: Any, state: Any) -> bool:
     return not isinstance(state.result(raise_on_failure=False), FenqunError)
 
 
-@task(
-    name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=passing, cache_policy=NO_CACHE, tags=["io"]
-)  # fmt: skip
+@task(name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=passing, cache_policy=NO_CACHE)
 def ingest(
     source: Section,
     config: IngestConfig,

@@ -11,7 +11,7 @@ from tasks.segments._measured import GateInput
 from tasks.serving.judging import again_input, candidate_input, champion_input
 
 
-@task(name="measure candidate", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="measure candidate", cache_policy=NO_CACHE)
 def measure_candidate(
     model: Registered,
     report: EvaluationReport,
@@ -27,7 +27,7 @@ def measure_candidate(
     return candidate_input(model, report, proof, vectors, standing, landed, checks, policy, run)
 
 
-@task(name="measure champion", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="measure champion", cache_policy=NO_CACHE)
 def measure_champion(
     standing: Standing,
     attempt: Attempt,
@@ -41,7 +41,7 @@ def measure_champion(
     return champion_input(standing, attempt, proof, landed, config, policy, run)
 
 
-@task(name="measure again", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="measure again", cache_policy=NO_CACHE)
 def measure_again(
     candidate: Standing,
     champion: Standing | None,

@@ -11,7 +11,7 @@ from tasks.serving import promoting, recalling
 from tasks.stores.ledger import Ledger
 
 
-@task(name="promote", cache_policy=NO_CACHE, tags=["io"])
+@task(name="promote", cache_policy=NO_CACHE)
 def promote(
     model: Registered,
     verdict: Verdict,
@@ -30,7 +30,7 @@ def promote(
     return verdict.promoted
 
 
-@task(name="recall", cache_policy=NO_CACHE, tags=["io"])
+@task(name="recall", cache_policy=NO_CACHE)
 def recall(version: str, landed: Landed, run: RunContext, execution: ExecutionConfig, ledger: Ledger) -> Recalled:
     """Fetches a registered version by our own code, checked, and puts it on today's data."""
     return recalling.recall(version, landed.tables, run, execution, ledger)

@@ -11,7 +11,7 @@ from schemas.runs import Candidate, Proof, Vectors
 from tasks.serving import proving
 
 
-@task(name="prove", cache_policy=NO_CACHE, tags=["cpu"])
+@task(name="prove", cache_policy=NO_CACHE)
 def prove(
     candidate: Candidate,
     train: Vectors,

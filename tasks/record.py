@@ -12,7 +12,7 @@ from tasks.serving import recording
 from tasks.stores.ledger import Ledger
 
 
-@task(name="record", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE, tags=["io"])
+@task(name="record", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)
 def record(
     config: dict[str, Any],
     landed: Landed,

@@ -13,7 +13,7 @@ from tasks.serving.registering import register_model
 from tasks.stores.ledger import Ledger
 
 
-@task(name="register", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE, tags=["io"])
+@task(name="register", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)
 def register(
     attempt: Attempt,
     vectors: Vectors,

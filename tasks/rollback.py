@@ -8,7 +8,7 @@ from tasks.serving.promoting import roll_back
 from tasks.stores.ledger import Ledger
 
 
-@task(name="roll back", cache_policy=NO_CACHE, tags=["io"])
+@task(name="roll back", cache_policy=NO_CACHE)
 def rollback(revision: int, author: str, reason: str, home: str, ledger: Ledger) -> Decided:
     """Moves the pointer back; MLflow's aliases follow, at the next start where MLflow is out of reach."""
     told = roll_back(revision, author, reason, home, ledger)
