@@ -21,6 +21,8 @@ BALANCE = "balance"
 NOISE = "noise_share"
 CHURN = "churn"
 """Metric of a report: share of known users whom the candidate would move to another segment. Absent counts as 0."""
+WORDS = {LIFT: "held-out lift on the validation slice", SILHOUETTE: "silhouette"}
+"""What the reasons call a measure."""
 
 
 def refusals(report: EvaluationReport, config: SelectConfig) -> tuple[str, ...]:
@@ -111,23 +113,36 @@ def explain(
 ) -> str:
     """One paragraph: what the chosen one measured, against whom, and which step of the rule decided."""
     first, rest = ranking[0], ranking[1:]
-    words = [f"{first.candidate} was chosen by {used} {_shown(_value(first, used))} among {len(ranking)} candidates."]
+    name = WORDS.get(used, used)
+    words = [f"{first.candidate} was chosen by {name}, {_shown(_value(first, used))}, among {len(ranking)} candidates."]
     if used != measure:
-        words.append(f"No candidate has {measure}, so {used} decided.")
+        words.append(f"No candidate has {WORDS.get(measure, measure)}, so {name} decided.")
     best = max(priced.values())
     tied = [report for report in rest if _tied(priced[report.candidate], best, config.tie)]
     if tied:
-        others = ", ".join(f"{r.candidate} ({_measures(r, used)})" for r in tied)
-        words.append(f"Tied within {config.tie:.1%} with {others}; it is the more stable, the smaller in number of "
-                     f"segments or the first by name ({_measures(first, used)}).")  # fmt: skip
+        words.append(_told_apart(first, tied, used, config))
     elif rest:
         words.append(f"Next is {rest[0].candidate} with {_shown(_value(rest[0], used))}.")
+    return " ".join([*words, *_lowered(ranking, priced, used)])
+
+
+def _told_apart(first: EvaluationReport, tied: Sequence[EvaluationReport], used: str, config: SelectConfig) -> str:
+    """How a tie was broken."""
+    others = ", ".join(f"{r.candidate} ({_measures(r, used)})" for r in tied)
+    return (
+        f"Tied within {config.tie:.1%} with {others}; a tie goes to the more stable, then to fewer segments, then to "
+        f"the first by name: {_measures(first, used)}."
+    )
+
+
+def _lowered(ranking: Sequence[EvaluationReport], priced: dict[str, float], used: str) -> list[str]:
+    """Which candidates pay for users they move, and how much."""
+    found = []
     for report in ranking:
         value, counted = _value(report, used), priced[report.candidate]
         if value is not None and counted < value:
-            words.append(f"{report.candidate} counts as {_shown(counted)} rather than {_shown(value)}: "
-                         f"it moves {_churn(report):.1%} of the known users.")  # fmt: skip
-    return " ".join(words)
+            found.append(f"{report.candidate} {_shown(value)} as {_shown(counted)} ({_churn(report):.1%} moved)")
+    return [f"Lowered for the known users that they move: {'; '.join(found)}."] if found else []
 
 
 def _priced(report: EvaluationReport, all_left: Sequence[EvaluationReport], used: str, config: SelectConfig) -> float:

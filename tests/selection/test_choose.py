@@ -75,6 +75,7 @@ def test_a_missing_lift_comes_last_and_is_no_tie():
 def test_without_any_lift_silhouette_of_one_space_decides():
     found = choose([report("a", None, silhouette=0.1), report("b", None, silhouette=0.3)], SelectConfig())
     assert found.chosen == "b"
+    assert "No candidate has held-out lift" in found.reason
     assert "silhouette decided" in found.reason
 
 
