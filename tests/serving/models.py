@@ -8,11 +8,12 @@ import polars as pl
 from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.config import LedgerConfig
 from schemas.reports import SegmentProfile
-from schemas.runs import Registered
+from schemas.runs import Decided, Registered
 from tasks.segments.bundle import Bundle
-from tasks.serving import compose
+from tasks.serving import compose, promoting
 from tasks.serving.keeping import keep, model_files
 from tasks.serving.requests import EXAMPLE
+from tasks.stores import pointer
 from tasks.stores.artifacts import write_parquet
 from tasks.stores.ledger import Ledger
 from tests.serving import test_compose as small
@@ -71,7 +72,27 @@ def registered(home: Path, bundle: Bundle, bucket: dict[str, pl.DataFrame]) -> t
     version = ledger.register(run_id, model_files(kept), sha256, "a test", EXAMPLE)
     told = compose.segmenter(bundle, device="cpu").assign(bucket, AS_OF, version)
     ref = table(home, f"assignments-{version}", told)
-    return Registered(version=version, bundle=kept, sha256=sha256, assignments=ref, new=True), ledger
+    model = Registered(version=version, bundle=kept, sha256=sha256, assignments=ref, new=True)
+    (home / f"registered-{version}.json").write_text(model.model_dump_json())
+    return model, ledger
+
+
+def recalled(home: Path, version: str) -> tuple[Registered, Ledger]:
+    """What `registered` left behind, for another process."""
+    model = Registered.model_validate_json((home / f"registered-{version}.json").read_text())
+    return model, Ledger(LedgerConfig(), str(home), NAME)
+
+
+def promoted(home: Path, version: str) -> pointer.Pointer:
+    """Promotes what `registered` left behind."""
+    model, ledger = recalled(home, version)
+    now = pointer.read(str(home), NAME).revision
+    return promoting.promote(model, profiles(model), quarantine(home), now, context(home), ledger)
+
+
+def rolled_back(home: Path) -> Decided:
+    now = pointer.read(str(home), NAME).revision
+    return promoting.roll_back(now, "ann", "it was worse", str(home), Ledger(LedgerConfig(), str(home), NAME))
 
 
 def profiles(model: Registered) -> tuple[SegmentProfile, ...]:
