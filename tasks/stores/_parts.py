@@ -1,9 +1,10 @@
 """Append-only part files of a shuffle: one Arrow stream per bucket, on disk until the bucket is finished."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,16 +16,40 @@ def part_file(folder: Path, bucket: int) -> Path:
     return folder / f"part-{bucket:04d}.arrow"
 
 
+Item = TypeVar("Item")
+_END: Any = object()
+
+
+def ahead(items: "Iterable[Item]") -> "Iterator[Item]":
+    """The items, of which the next one is made by another thread (always the same) while one is worked on."""
+    source = iter(items)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, source, _END)
+        while (item := coming.result()) is not _END:
+            coming = reader.submit(next, source, _END)
+            yield item
+
+
 class Parts:
-    """Open part files of one table; rows keep the order in which they were appended."""
+    """Open part files of one table; rows keep the order in which they were appended, by a thread of its own."""
 
     def __init__(self, folder: Path, buckets: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._buckets = folder, buckets
         self._writers: list[Any] = []
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
 
     def append(self, frames: "Sequence[pl.DataFrame]") -> None:
-        """Appends each bucket's rows to its file; all frames share one schema, always the same."""
+        """Appends each bucket's rows to its file; all frames share one schema, always the same.
+
+        It returns once the frames before these are written; what went wrong with them is raised here, or at the end.
+        """
+        if self._last is not None:
+            self._last.result()
+        self._last = self._thread.submit(self._append, frames)
+
+    def _append(self, frames: "Sequence[pl.DataFrame]") -> None:
         import polars as pl
         import pyarrow as pa
 
@@ -41,8 +66,11 @@ class Parts:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._thread.shutdown()
         for writer in self._writers:
             writer.close()
+        if self._last is not None and error is None:
+            self._last.result()
 
 
 def read_part(folder: Path, bucket: int) -> "pl.DataFrame":

@@ -18,8 +18,10 @@ from schemas.errors import DataError
 from schemas.reports import Accounting
 from schemas.tables import (
     BUCKETED,
+    COLUMN,
     EVENTS,
     INPUTS,
+    LOCATOR,
     QUARANTINE,
     REASON,
     RUN_ID,
@@ -32,7 +34,7 @@ from tasks.cleaning.outliers import spread
 from tasks.cleaning.rows import Cleaned, clean
 from tasks.cleaning.shuffle import partition
 from tasks.stores._finish import ORIGIN, Finished, Job, bucket_path, finish
-from tasks.stores._parts import Parts, read_part_column
+from tasks.stores._parts import Parts, ahead, read_part_column
 
 if TYPE_CHECKING:
     import polars as pl
@@ -154,7 +156,7 @@ def _shuffle(
     """Pass one: cleans every batch and appends its rows to their buckets."""
     owner = BUCKETED.get(table.name)
     outliers = bool(_outlier_columns(table, config))
-    for batch in batches:
+    for batch in ahead(batches):
         reading = Reading.of(batch.schema.metadata)
         tally.key = reading.key
         frame = _numbered(_admit(batch, reading, tally, config), table, tally)
@@ -244,6 +246,8 @@ def _quarantine(set_aside: "Mapping[str, list[pl.DataFrame]]", run_id: str) -> "
 
 def _check_not_empty(tables: Mapping[str, IngestedTable], quarantine: "pl.DataFrame") -> None:
     """DataError where neither events nor texts have a row; it tells why the rows were set aside."""
+    import polars as pl
+
     given = [tables[name] for name in (EVENTS.name, TEXTS.name) if name in tables]
     if not given:
         raise DataError("the source gives neither events nor texts; at least one of them is needed")
@@ -252,8 +256,10 @@ def _check_not_empty(tables: Mapping[str, IngestedTable], quarantine: "pl.DataFr
     read = sum(table.accounting.read for table in given)
     words = f"no rows in {' and '.join(table.name for table in given)}"
     if read:
-        column, reason = quarantine.group_by("column", REASON).len().sort("len", descending=True).row(0)[:2]
-        words += f": all {read} were set aside, most of them because {column} is {reason}"
+        why = quarantine.group_by(COLUMN, REASON).agg(pl.len().alias("rows"), pl.col(LOCATOR).first())
+        column, reason, _, first = why.sort("rows", descending=True).row(0)
+        words += f": all {read} were set aside, most of them because {column} is {reason} (the first: {first}); mend "
+        words += "the data, or the source's time_format, nulls or columns"
     raise DataError(words)
 
 
