@@ -17,7 +17,7 @@ from tasks.serving.embedding import embed_users
 from tasks.serving.progress import Meter
 
 
-@task(name="embed", task_run_name="embed {encoder.kind} {high}", cache_policy=NO_CACHE, tags=["gpu"])
+@task(name="embed", task_run_name="embed {encoder.kind} {high}", cache_policy=NO_CACHE)
 def embed(
     tables: Mapping[str, ArtifactRef],
     texts: TextsConfig,
