@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flows.config import load
+from flows.config import RetrainConfig, load
 from schemas.errors import FenqunError
 from schemas.runs import Summary
 from tasks.serving.plugins import module_of
@@ -14,12 +14,21 @@ from tasks.stores.home import home
 def retrain(path: str, overrides: Sequence[str]) -> None:
     """Runs `retrain` here and tells what came out."""
     config = load(path, overrides)
-    module_of("sources", config.source).snapshot(config.source)  # what is not there is told before servers start
+    looked_at(config)
     Path(home()).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     from flows.retrain import retrain as flow
 
     tell(flow(config))
+
+
+def looked_at(config: RetrainConfig) -> dict[str, str]:
+    """The parts of the source; what is missing, or wrong with their heads, is told before servers start."""
+    module = module_of("sources", config.source)
+    parts: dict[str, str] = module.snapshot(config.source)
+    if hasattr(module, "look"):
+        module.look(config.source)
+    return parts
 
 
 def tell(summary: Summary) -> None:
@@ -84,7 +93,7 @@ def quiet() -> None:
 def check(path: str, overrides: Sequence[str]) -> None:
     """Validates a config and its source without running anything."""
     config = load(path, overrides)
-    parts = module_of("sources", config.source).snapshot(config.source)
+    parts = looked_at(config)
     if not parts:
         raise FenqunError(f"{path}: the source has nothing to read")
     print(f"{path}: fine; the source has {len(parts)} parts")

@@ -31,6 +31,7 @@ from schemas.config import (
     ValidateConfig,
 )
 from schemas.errors import UsageError
+from tasks.selection.space import check
 from tasks.serving.plugins import Family, configs
 
 
@@ -59,8 +60,12 @@ class SearchConfig(Section):
     """Which candidates compete."""
 
     candidates: tuple[SearchItem, ...] = Field(description="algorithms and the values of their parameters to try")
-    mode: typing.Literal["grid", "random"] = Field("grid", description="all combinations, or a seeded random choice")
-    limit: int | None = Field(None, ge=1, description="candidates tried at most in mode random; none: all")
+    mode: typing.Literal["grid", "random", "tpe"] = Field(
+        "grid",
+        description="all combinations, a seeded random choice, or each chosen by what the ones before it measured "
+        "(tree-structured Parzen estimator; needs the extra `search`)",
+    )
+    limit: int | None = Field(None, ge=1, description="candidates tried at most in modes random and tpe; none: all")
     warm: bool = Field(True, description="let candidates that start from the champion compete beside fresh ones")
 
 
@@ -88,6 +93,12 @@ class RetrainConfig(Section):
     gates: GateConfig = Field(default_factory=GateConfig)
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig)
     ledger: LedgerConfig = Field(default_factory=LedgerConfig)
+
+    def known_columns(self) -> set[str]:
+        """Users columns that hold known labels, to compare segments with or to learn from: no feature may see them."""
+        items = self.search.candidates
+        learned = {name for i in items for name in [getattr(i.algorithm, "column", ""), *i.grid.get("column", [])]}
+        return (learned | {self.evaluate.truth_column or ""}) - {""}
 
 
 def _default_encoder() -> Any:
@@ -133,10 +144,14 @@ def from_text(text: str, where: str) -> RetrainConfig:
 def parse(raw: dict[str, Any], where: str) -> RetrainConfig:
     """A config from plain data; every mistake in one UsageError, a line each."""
     try:
-        return RetrainConfig.model_validate(raw)
+        config = RetrainConfig.model_validate(raw)
+        check(config.search.candidates)
     except ValidationError as error:
         lines = [f"{where}: {_explain(problem)}" for problem in error.errors()]
         raise UsageError("\n".join(lines)) from error
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return config
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -147,14 +162,21 @@ def _override(raw: dict[str, Any], override: str) -> None:
     *parents, last = path.split(".")
     place: Any = raw
     for key in parents:
-        place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
+        place = place[_index(place, key, override)] if isinstance(place, list) else place.setdefault(key, {})
         if not isinstance(place, dict | list):
             raise UsageError(f"--set {override}: {key} is no section")
-    value = yaml.safe_load(text)
-    if isinstance(place, list):
-        place[int(last)] = value
-    else:
-        place[last] = value
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {override}: {text} is not YAML; put quotes around it") from None
+    place[_index(place, last, override) if isinstance(place, list) else last] = value
+
+
+def _index(place: list[Any], key: str, override: str) -> int:
+    """A place in a list of the config."""
+    if not key.isdigit() or int(key) >= len(place):
+        raise UsageError(f"--set {override}: {key} is no place in a list of {len(place)}; the first is 0")
+    return int(key)
 
 
 def _explain(problem: Any) -> str:
@@ -168,7 +190,7 @@ def _explain(problem: Any) -> str:
         return f"unknown key {where}; {hint}"
     if problem["type"].startswith("union_tag"):
         return f"{where}: {problem['msg'].replace('Input tag', 'kind')}"
-    return f"{where}: {problem['msg']}"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _known_keys(model: Any, location: list[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from schemas.errors import UsageError
 from tasks.cleaning.reasons import Reason
 
 if TYPE_CHECKING:
@@ -40,12 +41,20 @@ def _in_zone(local: "pl.Series", zone: str) -> "pl.Series":
 
 
 def _by_pattern(texts: "pl.Series", pattern: str) -> "pl.Series":
-    """Texts in one strptime pattern as naive or UTC datetimes; null where they do not follow it."""
+    """Texts in one strptime pattern as naive or UTC datetimes; null where they do not follow it.
+
+    Raises:
+        UsageError: the pattern is none.
+    """
     import polars as pl
 
-    if not any(part in pattern for part in ("%H", "%I", "%T", "%R", "%X", "%s", "%r", "%c", "%+")):
-        return texts.str.to_date(pattern, strict=False).cast(pl.Datetime("us"))
-    return texts.str.to_datetime(pattern, strict=False, time_unit="us")
+    try:
+        if not any(part in pattern for part in ("%H", "%I", "%T", "%R", "%X", "%s", "%r", "%c", "%+")):
+            return texts.str.to_date(pattern, strict=False).cast(pl.Datetime("us"))
+        return texts.str.to_datetime(pattern, strict=False, time_unit="us")
+    except pl.exceptions.ComputeError as error:
+        words = str(error).splitlines()[0]
+        raise UsageError(f"time_format {pattern!r}: {words}; give one such as %d.%m.%Y %H:%M") from None
 
 
 def _iso(texts: "pl.Series", zone: str) -> tuple["pl.Series", "pl.Series"]:

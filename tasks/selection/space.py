@@ -37,7 +37,7 @@ def expand(
     items: Sequence[Item],
     mode: Literal["grid", "random"] = "grid",
     limit: int | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
 ) -> tuple[Candidate, ...]:
     """All candidates of a search space, in the order of the items, or a seeded choice of them.
 
@@ -45,7 +45,7 @@ def expand(
         items: The space; equal configs count once.
         mode: "grid": every combination; "random": `limit` combinations, drawn without repeats.
         limit: Candidates at most in mode random; None: all.
-        rng: Draws in mode random.
+        rng: Draws in mode random; a generator or its seed.
 
     Returns:
         Candidates with names that are unique and depend on the items only, not on what was drawn.
@@ -57,7 +57,9 @@ def expand(
     if mode == "random" and limit is not None and limit < len(drawn):
         if rng is None:
             raise UsageError("search: mode random needs a generator")
-        drawn = sorted(random.Random(int(rng.integers(2**32))).sample(drawn, limit))  # lazy: the grid may be huge
+        drawn = sorted(
+            random.Random(int(np.random.default_rng(rng).integers(2**32))).sample(drawn, limit)
+        )  # lazy: the grid may be huge
     varied = _varied(items)
     found: dict[str, Any] = {}
     for number in drawn:
@@ -65,6 +67,18 @@ def expand(
         if config not in found.values():
             found[_free(_name(config, varied[config.kind]), found)] = config
     return tuple(Candidate(name, config) for name, config in found.items())
+
+
+def check(items: Sequence[Item], most: int = 200) -> None:
+    """Refuses parameters and values that are not legal, looking at the first `most` combinations of each item.
+
+    Raises:
+        UsageError: The space is empty, or a parameter or value is not legal.
+    """
+    size(items)
+    for item in items:
+        for number in range(min(_combinations(item), most)):
+            concrete([item], number)
 
 
 def size(items: Sequence[Item]) -> int:

@@ -29,7 +29,7 @@ def nearest(name: str, available: Sequence[str]) -> str:
     plain = {"".join(c for c in own.casefold() if c.isalnum()): own for own in available}
     near = get_close_matches("".join(c for c in name.casefold() if c.isalnum()), plain, n=1, cutoff=0.6)
     listed = ", ".join(available[:12]) + (", ..." if len(available) > 12 else "")
-    return (f"; did you mean {plain[near[0]]!r}?" if near else "") + f" It has {listed or 'no columns'}"
+    return (f"; did you mean {plain[near[0]]!r}?" if near else ".") + f" It has {listed or 'no columns'}"
 
 
 def check_header(names: Sequence[str], origin: str) -> None:

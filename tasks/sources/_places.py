@@ -78,9 +78,9 @@ def find(paths: str | tuple[str, ...], root: str, options: Mapping[str, str]) ->
 
 def _local(path: str, root: Path) -> list[Place]:
     """Local files of one path or glob, none outside the root (symbolic links followed)."""
-    root = root.expanduser().resolve()
+    given, root = root, root.expanduser().resolve()
     if not root.is_dir():
-        raise UsageError(f"the source's root is not a folder: {root.name}")
+        raise UsageError(f"the source's root is not a folder: {given}; it is taken from where fenqun is started")
     base = Path(path).expanduser()
     pattern = base.relative_to(root) if base.is_absolute() and base.is_relative_to(root) else base
     if pattern.is_absolute() or ".." in pattern.parts:

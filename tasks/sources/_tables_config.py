@@ -1,10 +1,33 @@
 """How a user describes one table of their own."""
 
-from typing import Literal
+from difflib import get_close_matches
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.config import Section
+
+
+def _known(zone: str) -> str:
+    """The zone, if there is one of this name.
+
+    Raises:
+        ValueError: there is none; pydantic makes it a message about the key.
+    """
+    import polars as pl
+
+    try:
+        pl.Series([0], dtype=pl.Datetime("us", zone))
+    except pl.exceptions.PolarsError:
+        near = get_close_matches(zone, available_timezones(), 1)
+        hint = f"did you mean {near[0]}?" if near else "give one such as Asia/Shanghai or UTC"
+        raise ValueError(f"there is no time zone {zone!r}; {hint}") from None
+    return zone
+
+
+Zone = Annotated[str, AfterValidator(_known)]
+"""An IANA time zone."""
 
 
 class TableConfig(Section):
@@ -35,7 +58,7 @@ class TableConfig(Section):
     time_format: str | None = Field(
         None, description="s, ms, us, ns since 1970, or a pattern such as %d.%m.%Y %H:%M; none: ISO 8601 or seconds"
     )
-    time_zone: str | None = Field(None, description="IANA zone of times without one; none: the source's")
+    time_zone: Zone | None = Field(None, description="IANA zone of times without one; none: the source's")
     delimiter: str = Field(",", min_length=1, max_length=1, description="CSV: what stands between two columns")
     encoding: str = Field("utf-8", description="CSV and JSON Lines: encoding, such as gb18030 or latin-1")
     header: tuple[str, ...] | None = Field(None, description="CSV without a header: its column names, in order")

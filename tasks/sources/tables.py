@@ -16,7 +16,7 @@ from schemas.tables import INPUTS, Table
 from tasks.sources import _csv, _jsonl, _parquet, _sql
 from tasks.sources._mapping import apply, map_columns
 from tasks.sources._places import Place, find, grown_from, stamp
-from tasks.sources._tables_config import TableConfig
+from tasks.sources._tables_config import TableConfig, Zone
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,7 @@ class Config(Section):
 
     kind: Literal["tables"] = "tables"
     root: str = Field(".", description="folder that local paths are relative to and must not leave")
-    time_zone: str = Field("UTC", description="IANA zone of times without one, such as Asia/Shanghai")
+    time_zone: Zone = Field("UTC", description="IANA zone of times without one, such as Asia/Shanghai")
     storage: dict[str, str] = Field(
         default_factory=dict, description="options of a remote file system; secrets as ${NAME of a variable}"
     )
@@ -64,6 +64,31 @@ def snapshot(config: Config) -> dict[str, str]:
             continue
         found.update({f"{name}/{p.name}": stamp(p) for p in find(table.path, config.root, config.storage)})
     return found
+
+
+def look(config: Config) -> None:
+    """Looks at the head of every file and at every query's columns, and reads no rows.
+
+    Raises:
+        DataError: a file is empty, damaged, in another encoding or with another delimiter, or lacks a column.
+        UsageError: the config names columns that the contract does not have.
+    """
+    for name, table in _given(config).items():
+        if table.sql:
+            map_columns(INPUTS[name], table, _sql.header(table, name), f"sql:{name}")
+            continue
+        for place in find(table.path, config.root, config.storage):
+            form = _form(place, table)
+            if form != "jsonl":  # any line may bring columns of its own
+                map_columns(INPUTS[name], table, _header(place, table, form), place.name)
+
+
+def _form(place: Place, own: TableConfig) -> str:
+    return place.format if own.format == "auto" else own.format
+
+
+def _header(place: Place, own: TableConfig, form: str) -> list[str]:
+    return _csv.header(place, own) if form == "csv" else _parquet.header(place)
 
 
 def grown(config: Config, since: Mapping[str, str]) -> bool:
@@ -137,7 +162,7 @@ def _rest(place: Place, table: Table, own: TableConfig, reading: Reading, earlie
         DataError: it was rewritten rather than added to.
     """
     offset = grown_from(place, earlier)
-    if offset is None or (own.format if own.format != "auto" else place.format) == "parquet":
+    if offset is None or _form(place, own) == "parquet":
         raise DataError(f"{place.name} was rewritten since the last run, not added to; ingest everything again")
     yield from _file(place, table, own, reading, offset)
 
@@ -145,11 +170,11 @@ def _rest(place: Place, table: Table, own: TableConfig, reading: Reading, earlie
 def _file(place: Place, table: Table, own: TableConfig, reading: Reading, offset: int) -> "Iterator[pa.RecordBatch]":
     """One file from a byte on; row numbers count from there, and the origin says so."""
     reading = replace(reading, origin=f"{place.name}@{offset}" if offset else place.name)
-    form = place.format if own.format == "auto" else own.format
+    form = _form(place, own)
     if form == "jsonl":
         yield from _mapped(_jsonl.batches(place, own.encoding, offset), table, own, None, reading)
         return
-    names = _csv.header(place, own) if form == "csv" else _parquet.header(place)
+    names = _header(place, own, form)
     wanted = list(map_columns(table, own, names, place.name).names)
     rows = _csv.batches(place, own, names, wanted, offset) if form == "csv" else _parquet.batches(place, wanted)
     yield from _mapped(rows, table, own, names, reading)

@@ -68,6 +68,7 @@ def test_random_draws_without_repeats_and_by_its_seed():
 def test_a_huge_space_is_not_unrolled():
     space = [item(Means(), k=list(range(1, 100_000)), space=[f"s{at}" for at in range(100_000)])]
     assert len(expand(space, "random", 5, np.random.default_rng(0))) == 5
+    assert names(expand(space, "random", 5, 3)) == names(expand(space, "random", 5, np.random.default_rng(3)))
 
 
 @pytest.mark.parametrize(
