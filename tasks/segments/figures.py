@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAP_USERS = 5_000
 PALETTE = (
     "#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0",
+    "#1b3a8c", "#8a6100", "#b03a2a", "#2f7f6e", "#1d6b2f", "#c2417a", "#6a2fb0", "#4f83c9", "#5e3b25", "#5a5f68",
 )  # fmt: skip
 _INK = "#252526"  # becomes the page's text colour in SVG; nothing else has this colour
 _GRID = "#8f8f90"

@@ -1,5 +1,6 @@
 """The report of a retrain: one self-contained HTML page, no script, nothing fetched."""
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,6 @@ from schemas.reports import (
     Verdict,
 )
 from schemas.runs import Proof
-from tasks.segments import _words
 from tasks.segments.figures import colour
 
 if TYPE_CHECKING:
@@ -154,15 +154,22 @@ def sentence(heldout: Metric) -> tuple[bool, str]:
     return True, f"These segments help: {lift}{span}."
 
 
+def figure(value: float) -> str:
+    """A number of a table: counts whole, else three decimals below 10 and one above, so that columns line up."""
+    if math.isfinite(value) and value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
 @lru_cache
 def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
-    environment.filters["number"] = lambda value: "–" if value is None else _words.number(value)
+    environment.filters["number"] = lambda value: "–" if value is None else figure(value)
     environment.filters["whole"] = lambda value: f"{value:,}"
-    environment.filters["span"] = lambda ends: "" if not ends else f"{ends[0]:.3g} to {ends[1]:.3g}"
+    environment.filters["span"] = lambda ends: "" if not ends else f"{figure(ends[0])} to {figure(ends[1])}"
     environment.globals.update(rows=rows, sentence=sentence, measures=MEASURES, colour=colour)
     return environment.from_string((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
 

@@ -82,6 +82,14 @@ def choose(reports: Sequence[EvaluationReport], config: SelectConfig, measure: s
     )
 
 
+def merit(report: EvaluationReport) -> float | None:
+    """What a search maximises: held-out lift, or silhouette where there is none; None: refused."""
+    if report.refused:
+        return None
+    lift = report.value(LIFT)
+    return report.value(SILHOUETTE) if lift is None else lift
+
+
 def rank(reports: Sequence[EvaluationReport], values: dict[str, float], tie: float) -> list[EvaluationReport]:
     """Best first: again and again the best of what is left, ties (relative to the best value) by `_tiebreak`."""
     left, ranking = list(reports), []
@@ -190,4 +198,5 @@ def _shown(value: float | None) -> str:
 def _measures(report: EvaluationReport, used: str) -> str:
     sizes = report.metrics.get(BALANCE)
     count = "?" if sizes is None else sizes.details.get("count", "?")
-    return f"{used} {_shown(_value(report, used))}, stability {_shown(report.value(STABILITY))}, {count} segments"
+    name = "lift" if used == LIFT else used
+    return f"{name} {_shown(_value(report, used))}, stability {_shown(report.value(STABILITY))}, {count} segments"

@@ -94,7 +94,7 @@ def test_everything_that_was_told_is_there():
     page = Page(render(view()))
     for words in (
         "films: 1 segments, version 3", "Promoted", "War: 9% of events", "Das Boot", "global popularity",
-        "random segments of the same sizes", "1:1", "0.163", "0.14 to 0.16", "It has the highest lift.",
+        "random segments of the same sizes", "1:1", "0.163", "0.140 to 0.160", "It has the highest lift.",
         "75.0% are noise", "split", "75.0%", "12,345", "after as_of", "1 of 2 expectations passed", "89 %",
         "Known users who moved 3.1%", "Lift over global popularity by gender", "These segments help",
     ):  # fmt: skip
