@@ -1,6 +1,6 @@
 """What the flows share: opening and closing a run, and the stretch from tables to vectors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 from flows.config import RetrainConfig, from_text
 from schemas.artifacts import RunContext
 from schemas.config import LedgerConfig
-from schemas.reports import SegmentProfile, Verdict
+from schemas.reports import EvaluationReport, SegmentProfile, Verdict
 from schemas.runs import Attempt, Candidate, Contest, Landed, Proof, Registered, Standing, Summary, Vectors
 from tasks.choose import choose
 from tasks.cluster import cluster
@@ -21,7 +21,10 @@ from tasks.measure import measure_champion
 from tasks.prove import prove
 from tasks.represent import represent
 from tasks.segments._measured import GateInput
+from tasks.selection.choose import merit
+from tasks.selection.space import Candidate as Drawn
 from tasks.selection.space import expand
+from tasks.selection.tpe import search
 from tasks.serving.candidates import TEST
 from tasks.serving.families import usable
 from tasks.serving.plugins import settle
@@ -64,7 +67,7 @@ def recorded_config(segmentation: str, version: str, ledger: LedgerConfig) -> Re
 
 def vectors(config: RetrainConfig, landed: Landed, run: RunContext, high: float) -> Vectors:
     """From tables to user vectors, fitted on the first `high` share of everyone's history."""
-    families, off = usable(config.features, landed.tables, config.evaluate.truth_column)
+    families, off = usable(config.features, landed.tables, config.known_columns())
     for family, why in off.items():
         get_run_logger().info("%s is switched off: %s", family, why)
     fitted = [featurize.submit(landed.tables, family, run, high, config.execution) for family in families]
@@ -73,30 +76,42 @@ def vectors(config: RetrainConfig, landed: Landed, run: RunContext, high: float)
     return represent(families, blocks, texts, config.represent, config.ingest, run, high, config.execution)
 
 
-def candidates(config: RetrainConfig, standing: Standing | None) -> list[Candidate]:
-    """Every combination of the search space, and the one that starts from the champion."""
-    found = expand(config.search.candidates, config.search.mode, config.search.limit, config.seed)
-    fresh = [Candidate(name=one.name, algorithm=one.config.model_dump(mode="json")) for one in found]
-    warm = standing and config.search.warm and warm_candidate(standing, config.identity, config.seed)
-    return [*fresh, warm] if warm else fresh
-
-
 def compete(
     config: RetrainConfig, landed: Landed, full: Vectors, train: Vectors, standing: Standing | None,
     run: RunContext, ledger: Ledger,
 ) -> Contest:  # fmt: skip
-    """Fits and measures every candidate, each a mapped task and a nested run, and chooses one."""
-    attempts = [
-        cluster.submit(candidate, full, train, standing, config.identity, run)
-        for candidate in candidates(config, standing)
-    ]
+    """Fits and measures every candidate, each a mapped task and a nested run, and chooses one.
+
+    The candidates are those of the search space, and the one that starts from the champion.
+    """
+    tables, space = landed.tables, config.search
     settings = (config.evaluate, config.select, config.identity, run, ledger)
-    reports = [evaluate.submit(attempt, standing, landed.tables, *settings) for attempt in attempts]
-    measured = tuple(report.result() for report in reports)
+    fitted: list[Attempt] = []
+    measured: list[EvaluationReport] = []
+
+    def attempt(some: list[Candidate]) -> list[float | None]:
+        attempts = [cluster.submit(one, full, train, standing, tables, config.identity, run) for one in some]
+        reports = [evaluate.submit(one, standing, tables, *settings) for one in attempts]
+        fitted.extend(one.result() for one in attempts)
+        measured.extend(one.result() for one in reports)
+        return [merit(one) for one in measured[len(measured) - len(some) :]]
+
+    warm = standing and space.warm and warm_candidate(standing, config.identity, config.seed)
+    others = [warm] if warm else []
+    if space.mode == "tpe":
+        search(space.candidates, config.seed, space.limit, lambda some: attempt(_fresh(some)))
+        attempt(others)
+    else:
+        attempt([*_fresh(expand(space.candidates, space.mode, space.limit, config.seed)), *others])
     choice = choose(measured, config.select, run, ledger)
     at = [report.candidate for report in measured].index(choice.chosen)
-    fitted = tuple(attempt.result() for attempt in attempts)
-    return Contest(reports=measured, choice=choice, best=fitted[at], attempts=fitted, report=measured[at])
+    return Contest(
+        reports=tuple(measured), choice=choice, best=fitted[at], attempts=tuple(fitted), report=measured[at]
+    )  # fmt: skip
+
+
+def _fresh(some: Sequence[Drawn]) -> list[Candidate]:
+    return [Candidate(name=one.name, algorithm=one.config.model_dump(mode="json")) for one in some]
 
 
 def champion_input(

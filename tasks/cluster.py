@@ -1,9 +1,11 @@
 """cluster: one candidate, fitted on all data and on the train slice."""
 
+from collections.abc import Mapping
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.artifacts import RunContext
+from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import IdentityConfig
 from schemas.runs import Attempt, Candidate, Standing, Vectors
 from tasks.serving.attempting import attempt
@@ -15,8 +17,9 @@ def cluster(
     full: Vectors,
     train: Vectors,
     standing: Standing | None,
+    tables: Mapping[str, ArtifactRef],
     config: IdentityConfig,
     run: RunContext,
 ) -> Attempt:
     """Fits one candidate, fresh or from the champion's centroids in the champion's space."""
-    return attempt(candidate, full, train, standing, config, run)
+    return attempt(candidate, full, train, standing, tables, config, run)

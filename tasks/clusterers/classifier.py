@@ -26,6 +26,7 @@ class Config(Section):
     """Parameters of a classifier."""
 
     kind: Literal["classifier"] = "classifier"
+    column: str = Field("", description="users column with the known labels; users without one are assigned too")
     space: Space = Field("euclidean", description="space in which distances to the class means are told")
     algorithm: Literal["logistic", "svm", "tree", "forest"] = Field("logistic", description="svm is linear")
     strength: float = Field(1.0, gt=0, description="logistic, svm: inverse of the regularisation (C)")

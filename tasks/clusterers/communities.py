@@ -24,11 +24,14 @@ class Config(Section):
     """Parameters of community detection."""
 
     kind: Literal["communities"] = "communities"
+    graph: Literal["neighbours", "edges"] = Field(
+        "neighbours", description="of nearest neighbours by vector, or of the social edges of the source"
+    )
     space: Space = Field("cosine", description="distance of the neighbours: cosine or euclidean")
     algorithm: Literal["louvain", "leiden"] = Field(
         "louvain", description="leiden needs the extra fenqun[leiden] (GPL)"
     )
-    neighbours: int = Field(15, ge=1, description="neighbours a user is linked to, where no graph is given")
+    neighbours: int = Field(15, ge=1, description="neighbours a user is linked to in graph: neighbours")
     resolution: float = Field(1.0, gt=0, description="higher: more and smaller communities")
     min_users: int = Field(2, ge=1, description="users of a smaller community are noise")
 

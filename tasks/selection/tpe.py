@@ -3,12 +3,14 @@
 It asks for candidates and is told what they measured, so that the caller decides where and how they run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from schemas.errors import UsageError
 from tasks.selection.space import Candidate, Item, concrete, coordinates, expand, size
 
+BATCH = 4
+"""Candidates asked for at once, so that they are fitted side by side; more would learn less from each other."""
 Place = tuple[int, tuple[int, ...]]
 _ATTEMPTS = 20  # questions about items that are used up, before any untried candidate is taken
 
@@ -109,6 +111,27 @@ class Search:
         grid = self._items[a[0]].grid.values()
         pairs = zip(grid, a[1], b[1], strict=True)
         return sum(abs(x - y) / len(values) if _ordered(values) else float(x != y) for values, x, y in pairs)
+
+
+def search(
+    items: Sequence[Item], seed: int, limit: int | None, measure: Callable[[list[Candidate]], list[float | None]]
+) -> None:
+    """Tries candidates, a few at a time, each batch chosen by what the ones before it measured.
+
+    Args:
+        items: The search space.
+        seed: Of the sampler.
+        limit: Candidates at most; None: all combinations.
+        measure: Fits some candidates and tells what each measured, higher is better; None: refused.
+
+    Raises:
+        UsageError: optuna is not installed, or the space is not legal.
+    """
+    asker, left = Search(items, seed), size(items) if limit is None else limit
+    while batch := [one for one in (asker.ask() for _ in range(min(BATCH, left))) if one is not None]:
+        left -= len(batch)
+        for one, value in zip(batch, measure(batch), strict=True):
+            asker.tell(one.name, value)
 
 
 def _ordered(values: Sequence[Any]) -> bool:

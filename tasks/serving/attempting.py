@@ -5,6 +5,7 @@ from schemas.config import IdentityConfig
 from schemas.runs import Attempt, Candidate, Standing, Vectors
 from tasks.serving.candidates import fit_candidate
 from tasks.serving.revisiting import warm_start
+from tasks.stores.buckets import Refs
 
 
 def attempt(
@@ -12,6 +13,7 @@ def attempt(
     full: Vectors,
     train: Vectors,
     standing: Standing | None,
+    tables: Refs,
     config: IdentityConfig,
     run: RunContext,
 ) -> Attempt:
@@ -23,11 +25,12 @@ def attempt(
         train: Vectors of the train slice, for the held-out number: fitted fresh there, so that nothing leaks in from
             a champion that saw the test slice.
         standing: The champion on today's data.
+        tables: Input tables, for algorithms that learn from known labels or ties.
         config: When a new centroid joins the champion's.
         run: Gives the seed.
     """
     vectors, init = full.represented.output, None
     if candidate.warm and standing is not None:
         vectors, init = standing.vectors, warm_start(standing, config, run.seed)
-    fitted = fit_candidate(candidate, vectors, train.represented.output, run, init)
+    fitted = fit_candidate(candidate, vectors, train.represented.output, tables, run, init)
     return Attempt(candidate=candidate, fitted=fitted, vectors=vectors)

@@ -15,16 +15,16 @@ from tasks.segments import bundle as bundles
 from tasks.segments import calibration
 from tasks.segments.bundle import Bundle, Encoder, Family, Manifest, Plugin, Segment
 from tasks.serving.blocks import feature_block
-from tasks.serving.candidates import LABELS, fitted_arrays, refitter
+from tasks.serving.candidates import LABELS, Refit, fitted_arrays, refitter
 from tasks.serving.fitting import matrix
 from tasks.serving.keeping import BUNDLE
 from tasks.serving.plugins import plugin
 from tasks.stores.artifacts import load_state
-from tasks.stores.buckets import read_frames
+from tasks.stores.buckets import Refs, read_frames
 
 
 def calibrate(
-    candidate: Candidate, fitted: State, X: np.ndarray, config: CalibrationConfig, seed: int
+    candidate: Candidate, fitted: State, X: np.ndarray, config: CalibrationConfig, refit: Refit, seed: int
 ) -> calibration.Calibration:
     """Floors and confidence of a candidate, measured on the users it was fitted on."""
     module = plugin("clusterers", candidate.algorithm["kind"])
@@ -32,7 +32,7 @@ def calibrate(
     found = clusterer.assign(X)
     return calibration.fit(
         X, found.labels, found.distance, k=int(found.labels.max()) + 1, space=_space(candidate), config=config,
-        second=found.second, refit=refitter(candidate, X), seed=seed,
+        second=found.second, refit=refit, seed=seed,
     )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ def build(
     standing: Standing | None,
     segments: tuple[Segment, ...],
     next_number: int,
+    tables: Refs,
     config: CalibrationConfig,
     run: RunContext,
 ) -> Bundle:
@@ -55,12 +56,13 @@ def build(
         standing: The champion, whose features and representation a warm candidate keeps.
         segments: Ids and names by label.
         next_number: First number never used in a segment id.
+        tables: Input tables, for algorithms that learn from known labels or ties.
         config: Of the calibration.
         run: Gives as_of, seed and code version.
     """
     state = load_state(attempt.fitted)
     candidate = attempt.candidate
-    _, X = matrix(attempt.vectors)
+    users, X = matrix(attempt.vectors)
     if candidate.warm and standing is not None:
         recipe, states = _kept(bundles.load(Path(run.home) / standing.bundle / BUNDLE))
     else:
@@ -71,7 +73,9 @@ def build(
         calibration=config.model_dump(mode="json"), segments=segments, next_number=next_number, **recipe,
     )  # fmt: skip
     states[bundles.CLUSTERER] = State(fitted_arrays(state))
-    states[bundles.CALIBRATION] = calibrate(candidate, state, X, config, run.seed).to_state()
+    states[bundles.CALIBRATION] = calibrate(
+        candidate, state, X, config, refitter(candidate, users, X, tables, run), run.seed
+    ).to_state()
     if not candidate.warm:
         states[bundles.REASONS] = reasons.fit(*_leanings(vectors, state.arrays[LABELS], len(segments))).to_state()
     return Bundle(manifest, states)

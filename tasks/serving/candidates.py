@@ -1,5 +1,6 @@
 """Fits one candidate on all data and on the train slice, and measures it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,23 +8,28 @@ import numpy as np
 
 from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.config import Section
-from schemas.evaluation import HeldOut
+from schemas.evaluation import FittedClusterer, HeldOut
 from schemas.runs import Candidate
 from schemas.tables import EVENTS, ITEM_ID, USER_ID, USERS
 from tasks.serving.fitting import matrix
-from tasks.serving.plugins import plugin
+from tasks.serving.lessons import lesson, source
+from tasks.serving.plugins import module_of, plugin
 from tasks.stores.artifacts import fingerprint, produce, save_state
 from tasks.stores.buckets import Refs, read_frames
+from tasks.stores.flat import flatten
 
 if TYPE_CHECKING:
     import polars as pl
 
 VALIDATION, TEST = (0.7, 0.8), (0.8, 1.0)
 """Slices of everyone's history: candidates are chosen on the first and only reported and gated on the second."""
+Refit = Callable[[np.ndarray, int], np.ndarray]
 LABELS, TRAIN_LABELS, FITTED = "labels", "train_labels", "fitted."
 EXTRAS = "extras."
 CURVES = ("k_distances", "eps", "linkage")
 """What a fit leaves behind for figures, where the algorithm has it."""
+FIT, FIGURES = "fit", ("modularity", "report")
+"""Numbers that a fit itself tells: modularity of communities; cross-validated accuracy, precision, recall and F1."""
 
 
 def algorithm(candidate: Candidate) -> Section:
@@ -32,34 +38,46 @@ def algorithm(candidate: Candidate) -> Section:
 
 
 def fit_candidate(
-    candidate: Candidate, full: ArtifactRef, train: ArtifactRef, run: RunContext, init: np.ndarray | None = None
-) -> ArtifactRef:
+    candidate: Candidate, full: ArtifactRef, train: ArtifactRef, tables: Refs, run: RunContext,
+    init: np.ndarray | None = None,
+) -> ArtifactRef:  # fmt: skip
     """Fits a candidate on all data (what may be registered) and on the train slice (what its lift is measured with).
 
     Args:
         candidate: Which algorithm, with which parameters.
         full: User vectors of all data.
         train: User vectors of the train slice.
+        tables: Input tables, for algorithms that learn from known labels or ties.
         run: Gives the seed and the code version.
         init: Centroids to start from, for a warm candidate.
     """
-    digest = fingerprint(
-        "candidate", candidate, full, train, run.seed, run.code_version, None if init is None else init.tolist()
-    )
+    config = algorithm(candidate)
+    known = (candidate, full, train, source(config, tables), run.seed, run.code_version)
+    digest = fingerprint("candidate", *known, None if init is None else init.tolist())
 
     def write(place: Path) -> dict[str, Any]:
-        config = algorithm(candidate)
-        module = plugin("clusterers", candidate.algorithm["kind"])
-        _, X = matrix(full)
-        fitted = module.fit(X, config, np.random.default_rng(run.seed), init=init)
-        sliced = module.fit(matrix(train)[1], config, np.random.default_rng(run.seed))
+        fitted = fit(config, full, tables, run, init)
+        sliced = fit(config, train, tables, run)
         arrays = {LABELS: fitted.labels, TRAIN_LABELS: sliced.labels}
         arrays |= {f"{FITTED}{name}": array for name, array in fitted.arrays().items()}
         arrays |= {f"{EXTRAS}{name}": np.asarray(fitted.extras[name]) for name in CURVES if name in fitted.extras}
-        save_state(place, State(arrays, {"candidate": candidate.model_dump(mode="json")}))
-        return {"rows": len(X)}
+        figures = {name: fitted.extras[name] for name in FIGURES if fitted.extras.get(name)}
+        save_state(place, State(arrays, {"candidate": candidate.model_dump(mode="json"), FIT: flatten(figures)}))
+        return {"rows": len(fitted.labels)}
 
     return produce(run.home, "candidate", digest, write)
+
+
+def fit(
+    config: Section, vectors: ArtifactRef, tables: Refs, run: RunContext, init: np.ndarray | None = None
+) -> FittedClusterer:
+    """An algorithm fitted on user vectors, with what it learns from beside them."""
+    users, X = matrix(vectors)
+    told = lesson(config, users, tables, run.as_of).of()
+    found: FittedClusterer = module_of("clusterers", config).fit(
+        X, config, np.random.default_rng(run.seed), init=init, **told
+    )
+    return found
 
 
 def fitted_arrays(state: State) -> dict[str, np.ndarray]:
@@ -103,11 +121,13 @@ def truth_labels(tables: Refs, users: "pl.Series", column: str | None) -> np.nda
     return values.rank("dense").cast(pl.Int32).fill_null(0).to_numpy() - 1
 
 
-def refitter(candidate: Candidate, X: np.ndarray) -> Any:
-    """A function that refits the candidate on some rows with a seed and labels all rows."""
-    module, config = plugin("clusterers", candidate.algorithm["kind"]), algorithm(candidate)
+def refitter(candidate: Candidate, users: "pl.Series", X: np.ndarray, tables: Refs, run: RunContext) -> Refit:
+    """A function that refits the candidate on some rows of X (n, d) with a seed and labels all rows."""
+    config = algorithm(candidate)
+    module, known = module_of("clusterers", config), lesson(config, users, tables, run.as_of)
 
     def refit(rows: np.ndarray, seed: int) -> np.ndarray:
-        return module.fit(X[rows], config, np.random.default_rng(seed)).assign(X).labels
+        labels: np.ndarray = module.fit(X[rows], config, np.random.default_rng(seed), **known.of(rows)).assign(X).labels
+        return labels
 
     return refit

@@ -10,7 +10,7 @@ from schemas.evaluation import EvaluationContext
 from schemas.reports import EvaluationReport, Metric
 from schemas.runs import Attempt, Standing
 from tasks.selection.choose import CHURN, refusals
-from tasks.serving.candidates import LABELS, TRAIN_LABELS, VALIDATION, heldout, refitter, truth_labels
+from tasks.serving.candidates import FIT, LABELS, TRAIN_LABELS, VALIDATION, heldout, refitter, truth_labels
 from tasks.serving.fitting import matrix
 from tasks.serving.identifying import lineage_of
 from tasks.serving.plugins import kinds, plugin
@@ -69,12 +69,13 @@ def _measure(attempt: Attempt, tables: Refs, config: EvaluateConfig, run: RunCon
         labels=state.arrays[LABELS],
         space=attempt.candidate.algorithm.get("space", "euclidean"),
         seed=run.seed,
-        refit=refitter(attempt.candidate, X),
+        refit=refitter(attempt.candidate, users, X, tables, run),
         heldout=heldout(tables, users, *VALIDATION) if config.lift else None,
         heldout_labels=state.arrays[TRAIN_LABELS],
         truth=truth_labels(tables, users, config.truth_column),
     )
-    return measure(context, config)
+    told = {f"{FIT}.{name}": value for name, value in state.meta[FIT].items()}
+    return measure(context, config) | {name: Metric.of(name, value, len(users)) for name, value in told.items()}
 
 
 def _churn(attempt: Attempt, standing: Standing, identity: IdentityConfig) -> Metric:

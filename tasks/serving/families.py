@@ -1,8 +1,8 @@
 """Which feature families can work on the tables that there are, and what none of them may see."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from schemas.config import Section
+from schemas.config import Section, kind_of
 from schemas.tables import USERS
 from tasks.serving.plugins import module_of
 from tasks.stores.buckets import Refs
@@ -11,29 +11,30 @@ TRUTH = "truth_"
 
 
 def usable(
-    features: Sequence[Section], tables: Refs, truth: str | None = None
+    features: Sequence[Section], tables: Refs, truth: Collection[str] = ()
 ) -> tuple[tuple[Section, ...], dict[str, str]]:
     """Which families can work, and why the others are switched off.
 
     Args:
         features: The configured families.
         tables: Input tables by name.
-        truth: A users column with known labels to compare with; neither it nor any `truth_*` becomes a feature.
+        truth: Users columns with known labels, to compare with or to learn; neither they nor any `truth_*` become
+            features.
     """
     on, off = [], {}
     for config in features:
         missing = [name for name in module_of("features", config).REQUIRES if name not in tables]
         if missing:
-            off[str(config.kind)] = f"no table {', '.join(missing)}"  # type: ignore[attr-defined]
+            off[kind_of(config)] = f"no table {', '.join(missing)}"
         else:
             on.append(_blind(config, tables, truth))
     return tuple(on), off
 
 
-def _blind(config: Section, tables: Refs, truth: str | None) -> Section:
+def _blind(config: Section, tables: Refs, truth: Collection[str]) -> Section:
     """The config of a family that reads any users column, told to ignore the truth."""
     if "ignore" not in type(config).model_fields or USERS.name not in tables:
         return config
-    known = {name for name in tables[USERS.name].columns if name == truth or name.startswith(TRUTH)}
+    known = {name for name in tables[USERS.name].columns if name in truth or name.startswith(TRUTH)}
     ignored = tuple(sorted({*config.ignore, *known}))  # type: ignore[attr-defined]
     return config.model_copy(update={"ignore": ignored})

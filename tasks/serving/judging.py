@@ -139,8 +139,9 @@ def _measured(
         labels = in_order_of(users, known, labels)
     model = Candidate(name=f"version {standing.version}", algorithm=standing.algorithm)
     context = EvaluationContext(
-        X=X, labels=labels, space=standing.algorithm.get("space", "euclidean"), seed=run.seed, refit=refitter(model, X)
-    )
+        X=X, labels=labels, space=standing.algorithm.get("space", "euclidean"), seed=run.seed,
+        refit=refitter(model, users, X, landed.tables, run),
+    )  # fmt: skip
     metrics = {name: plugin("metrics", name).compute(context, config) for name in (SILHOUETTE, STABILITY)}
     facts = _assigned(standing.assignments, standing.ids, landed.tables, proof, policy)
     return {**facts, "metrics": {**metrics, LIFT: proof.heldout}, "required": required(landed.tables, proof)}

@@ -11,7 +11,7 @@ from schemas.config import EvaluateConfig
 from schemas.evaluation import EvaluationContext, HeldOut
 from schemas.reports import Metric
 from schemas.runs import Candidate, Proof
-from tasks.serving.candidates import TEST, algorithm, heldout, truth_groups
+from tasks.serving.candidates import TEST, algorithm, fit, heldout, truth_groups
 from tasks.serving.fitting import matrix
 from tasks.serving.plugins import plugin
 from tasks.stores.artifacts import fingerprint, produce
@@ -42,7 +42,7 @@ def prove(
     digest = fingerprint("proof", cold, train, dict(tables), config, slices, run.seed, run.code_version)
 
     def write(place: Path) -> dict[str, Any]:
-        proof = _measure(candidate, train, tables, config, slices, run.seed)
+        proof = _measure(candidate, train, tables, config, slices, run)
         (place / "proof.json").write_text(proof.model_dump_json(), encoding="utf-8")
         return {}
 
@@ -56,14 +56,13 @@ def _measure(
     tables: Mapping[str, ArtifactRef],
     config: EvaluateConfig,
     slices: tuple[str, ...],
-    seed: int,
+    run: RunContext,
 ) -> Proof:
     users, X = matrix(train)
     held = heldout(tables, users, *TEST) if config.lift else None
-    module = plugin("clusterers", candidate.algorithm["kind"])
-    labels = module.fit(X, algorithm(candidate), np.random.default_rng(seed)).labels
+    labels = fit(algorithm(candidate), train, tables, run).labels
     context = EvaluationContext(
-        X=X, labels=labels, space=candidate.algorithm.get("space", "euclidean"), seed=seed, heldout=held,
+        X=X, labels=labels, space=candidate.algorithm.get("space", "euclidean"), seed=run.seed, heldout=held,
         heldout_labels=labels,
     )  # fmt: skip
     lift = plugin("metrics", "heldout_lift").compute(context, config)
@@ -71,7 +70,7 @@ def _measure(
         return Proof(heldout=lift, wanted=config.lift)
     groups = {column: truth_groups(tables, users, column) for column in slices}
     return Proof(
-        heldout=lift, one_to_one=_one_to_one(held, config, seed), slices=_by_group(held, labels, groups, config)
+        heldout=lift, one_to_one=_one_to_one(held, config, run.seed), slices=_by_group(held, labels, groups, config)
     )
 
 

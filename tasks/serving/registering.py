@@ -41,7 +41,9 @@ def register_model(
         execution: Where the work runs.
         ledger: The segmentation's ledger.
     """
-    bundle = build(ledger.segmentation, attempt, vectors, standing, named(profiles), lineage.next_number, config, run)
+    bundle = build(
+        ledger.segmentation, attempt, vectors, standing, named(profiles), lineage.next_number, tables, config, run
+    )
     lookup = filled_lookup(bundle, tables, run, execution)
     bundle = finished(bundle, tables, lookup, run, execution)
     kept, sha256 = keep(bundle, tables, lookup, run)

@@ -224,11 +224,11 @@ def test_the_truth_never_becomes_a_feature(tmp_path):
     tables = written(tmp_path / "t", told)
     assert sum(known)
     configs = tuple(plugin("features", kind).Config() for kind in FAMILIES)
-    on, off = usable(configs, tables, "group")
+    on, off = usable(configs, tables, {"group"})
     attributes = next(one for one in on if one.kind == "attributes")
     assert off == {}
     assert attributes.ignore == ("group", "truth_x")
-    assert usable(on, tables, "group")[0] == on  # a champion's own config is not changed again
+    assert usable(on, tables, {"group"})[0] == on  # a champion's own config is not changed again
     fitted = fit_family(tables, attributes, a_run(tmp_path / "home"), 1.0, HERE)
     state = load_state(fitted.state)
     assert not [name for name in (*state.meta["columns"], *state.meta["skipped"]) if "truth" in name or "group" in name]

@@ -31,7 +31,7 @@ def contest(home):
     attempts, reports = [], []
     for name, algorithm in algorithms.items():
         candidate = Candidate(name=name, algorithm=algorithm)
-        attempts.append(Attempt(candidate=candidate, fitted=fit_candidate(candidate, ref, ref, run), vectors=ref))
+        attempts.append(Attempt(candidate=candidate, fitted=fit_candidate(candidate, ref, ref, {}, run), vectors=ref))
         metrics = {
             "silhouette": Metric(name="silhouette", value=0.5, n=120),
             "stability": Metric(name="stability", value=0.9, n=120, interval=(0.8, 1.0)),

@@ -1,0 +1,50 @@
+"""Searches through the whole flow: algorithms that learn from labels and ties, and candidates chosen step by step."""
+
+import pytest
+
+from flows.config import parse
+from tests.flows.test_retrain import SMALL
+
+pytestmark = pytest.mark.usefixtures("prefect_harness")
+
+
+def retrained(place, **changes):
+    """Summary and Contest of a small retrain."""
+    from flows.retrain import retrain
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FENQUN_HOME", str(place))
+        return retrain(parse({**SMALL, **changes}, "small"))
+
+
+def nested(place, summary):
+    """Candidate -> metrics of its nested run."""
+    from mlflow import MlflowClient
+
+    runs = MlflowClient(f"sqlite:///{place}/mlflow/mlflow.db").search_runs(
+        [summary.experiment_id], f"tags.`mlflow.parentRunId` = '{summary.run_id}'"
+    )
+    return {run.info.run_name: run.data.metrics for run in runs}
+
+
+def test_a_classifier_learns_a_column_that_no_feature_sees_and_communities_the_ties(tmp_path):
+    grid = [
+        {"algorithm": {"kind": "classifier", "column": "truth_interest", "folds": 3}},
+        {"algorithm": {"kind": "communities", "graph": "edges"}},
+        {"algorithm": {"kind": "kmeans", "k": 4}},
+    ]
+    source = {**SMALL["source"], "reveal": ["interest"]}
+    told = retrained(tmp_path, source=source, search={"candidates": grid}, evaluate={"truth_column": "truth_interest"})
+    metrics = nested(tmp_path, told)
+    assert len(metrics) == 3
+    classifier = next(values for name, values in metrics.items() if name.startswith("classifier"))
+    assert classifier["fit.report.accuracy"] > 0.9
+    assert classifier["agreement"] > 0.9
+    communities = metrics["communities"]
+    assert communities["fit.modularity"] > 0.2
+
+
+def test_the_estimator_tries_no_more_candidates_than_it_may(tmp_path):
+    search = {"candidates": [{"algorithm": {"kind": "kmeans"}, "grid": {"k": list(range(3, 12))}}]}
+    told = retrained(tmp_path, search={**search, "mode": "tpe", "limit": 5})
+    assert len(nested(tmp_path, told)) == 5
