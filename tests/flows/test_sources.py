@@ -1,11 +1,17 @@
 """Every source runs through retrain to its summary: a user's own CSV files, dirty data, the real data sets."""
 
+import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from flows.config import load
+from schemas.tables import EVENT, EVENTS, ITEM_ID, TIMESTAMP, USER_ID, VALUE
+from tasks.cleaning.reasons import Reason
+from tasks.sources import synthetic
+from tasks.sources._synthetic_events import EVENT_NAMES
 from tests.flows import shop
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
@@ -15,10 +21,14 @@ QUICK = ("evaluate.refits=2", "evaluate.bootstraps=20", "evaluate.random_draws=2
          "ledger.log_figures=false")  # fmt: skip
 
 
+def configured(name: str, *overrides: str):
+    return load(CONFIGS / f"{name}.yaml", [*QUICK, *overrides])
+
+
 def run(name: str, home: Path, *overrides: str):
     from flows.retrain import retrain
 
-    return retrain(load(CONFIGS / f"{name}.yaml", [*QUICK, *overrides]))
+    return retrain(configured(name, *overrides))
 
 
 def test_own_csv_files_need_under_twenty_lines():
@@ -38,16 +48,32 @@ def test_own_csv_files_become_segments_and_what_is_appended_is_added(home, tmp_p
     assert sorted('"added_to": ["events"]' in text for text in landings) == [False, True]
 
 
-def test_the_report_of_a_dirty_run_tells_what_was_set_aside_and_why(home):
-    dirt = "{duplicates: 0.01, null_users: 0.02, nan_values: 0.01, year_9999: 0.01, unknown_events: 0.02}"
-    names = "[view, cart, buy, like, share, search]"
+def test_the_report_of_a_dirty_run_counts_what_was_set_aside_as_it_was_planted(home):
+    kinds = list(synthetic.Dirt.model_fields)
     told = run(
-        "synthetic", home, "source.users=300", "search.candidates.0.grid.k=[5]", f"source.dirt={dirt}",
-        "evaluate.lift=false", "ingest.repeats=drop", f"validation.allowed_events={names}",
+        "synthetic", home, "source.users=300", "search.candidates.0.grid.k=[5]", "evaluate.lift=false",
+        f"source.dirt={json.dumps(dict.fromkeys(kinds, 0.01))}", "as_of=2025-12-31T23:59:59Z",
+        "ingest.repeats=drop", f"validation.allowed_events={json.dumps(EVENT_NAMES)}",
     )  # fmt: skip
-    page = re.sub(r"<[^>]+>|\s+", " ", Path(told.report).read_text())
-    for reason in ("empty where a value is required", "NaN or infinite", "in the future", "events.allowed_events"):
-        assert reason in page
+    planted = synthetic.dirt(configured("synthetic", "source.users=300", f"source.dirt={{{kinds[0]}: 0.01}}").source)
+    each = planted[kinds[0]]
+    assert each > 50
+    page = Path(told.report).read_text()
+    table = page[page.index("What was set aside, and why") :].partition("</table>")[0]
+    found = Counter()
+    for name, column, reason, rows in re.findall(r'scope="row">(.+?)</th>' + r"<td[^>]*>(.+?)</td>" * 3, table):
+        found[name, column, reason] += int(rows)
+    late = {found.pop((EVENTS.name, TIMESTAMP, str(reason)), 0) for reason in (Reason.FUTURE, Reason.AFTER_AS_OF)}
+    assert sum(late) == 2 * each  # in 400 days and in the year 9999; the first of them comes true one day
+    assert found == {
+        (EVENTS.name, USER_ID, Reason.EMPTY): 2 * each,
+        (EVENTS.name, ITEM_ID, Reason.EMPTY): each,
+        (EVENTS.name, TIMESTAMP, Reason.EMPTY): each,
+        (EVENTS.name, TIMESTAMP, Reason.TOO_OLD): each,
+        (EVENTS.name, VALUE, Reason.NOT_FINITE): 2 * each,
+        (EVENTS.name, VALUE, Reason.OVERFLOW): each,
+        (EVENTS.name, EVENT, "events.allowed_events"): each,
+    }
     assert told.promoted  # where no lift is asked for, no gate asks for it
     assert "proof" not in told.metrics
     assert "Nothing is proven" in page

@@ -122,7 +122,8 @@ def test_a_dirty_run_accounts_for_every_kind_of_dirt(tmp_path):
     kinds = {name: 0.01 for name in synthetic.Dirt.model_fields if name != "unknown_items"}
     config = synthetic.Config(users=300, events_per_user=20, seed=3, dirt=synthetic.Dirt(**kinds))
     rules = ValidateConfig(allowed_events=EVENT_NAMES)
-    found = landed(config, tmp_path / "home", rules=rules, ingest=IngestConfig(buckets=3, repeats="drop"))
+    ingest = IngestConfig(buckets=3, repeats="drop")
+    found = landed(config, tmp_path / "home", rules=rules, ingest=ingest, as_of=config.as_of)  # "future" comes one day
     spoilt = synthetic.dirt(config)
     read, accepted, quarantined, deduplicated = account(found)
     harmless = {"null_values", "unknown_items", "duplicates"}  # values may be empty; repeats are dropped instead
