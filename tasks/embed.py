@@ -1,20 +1,15 @@
 """embed: what a user wrote and consumed, as one vector; each distinct text is encoded once, ever."""
 
 from collections.abc import Mapping
-from contextlib import closing
-from functools import partial
-from typing import cast
-from uuid import UUID
 
 from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import ExecutionConfig, Section, TextsConfig
 from schemas.runs import Embedded
+from tasks._progress import metered
 from tasks.serving.embedding import embed_users
-from tasks.serving.progress import Meter
 
 
 @task(name="embed", task_run_name="embed {encoder.kind} {high}", cache_policy=NO_CACHE)
@@ -27,8 +22,6 @@ def embed(
     execution: ExecutionConfig,
 ) -> Embedded:
     """Encodes what is not in the cache yet and averages every user's texts."""
-    shown = create_progress_artifact(0.0, "embed", f"texts of the first {high:.0%} of everyone's history")
-    with closing(
-        Meter(f"embed on {high:.0%} of every history", partial(update_progress_artifact, cast(UUID, shown)))
-    ) as meter:
-        return embed_users(tables, texts, encoder, run, high, execution, meter)
+    what = f"texts of the first {high:.0%} of everyone's history"
+    with metered("encode", f"encode {what}", "texts") as encoding, metered("pool", f"pool {what}") as pooling:
+        return embed_users(tables, texts, encoder, run, high, execution, encoding, pooling)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOWS = sorted((ROOT / "flows").glob("*.py"))
-VERBS = sorted(path for path in (ROOT / "tasks").glob("*.py") if path.name != "__init__.py")
+VERBS = sorted(path for path in (ROOT / "tasks").glob("*.py") if not path.name.startswith("_"))
 
 
 def functions(path: Path) -> list[ast.FunctionDef]:

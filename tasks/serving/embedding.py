@@ -9,7 +9,7 @@ from schemas.config import ExecutionConfig, Section, TextsConfig
 from schemas.runs import Embedded
 from tasks.serving.fitting import distinct_texts, fit_text_weights, fit_texts
 from tasks.serving.plugins import module_of
-from tasks.serving.progress import Progress, part
+from tasks.serving.progress import Progress
 from tasks.stores.embeddings import EmbeddingCache, fill
 
 
@@ -20,7 +20,8 @@ def embed_users(
     run: RunContext,
     high: float,
     execution: ExecutionConfig,
-    progress: Progress | None = None,
+    encoding: Progress | None = None,
+    pooling: Progress | None = None,
 ) -> Embedded:
     """Fills the cache with the texts that it lacks, then averages every user's texts.
 
@@ -31,14 +32,14 @@ def embed_users(
         run: Gives as_of, seed, code version and the state folder.
         high: Share of each user's history to look at.
         execution: Where the work runs.
-        progress: Hears (done, of): first of encoding, then of pooling.
+        encoding: Hears (texts encoded, texts to encode).
+        pooling: Hears (done, of) of averaging.
     """
     os.environ.setdefault("FENQUN_HOME", run.home)
     encoder = module_of("encoders", encoder_config).load(encoder_config, execution.device)
     cache = EmbeddingCache(Path(run.home) / "embeddings", encoder.fingerprint, encoder.dim)
     weights = fit_text_weights(tables, config, run, high, execution)
-    counts = fill(cache, encoder, distinct_texts(tables, config, weights, run, execution, high), part(progress, 0, 2))
-    pooling = part(progress, 1, 2)
+    counts = fill(cache, encoder, distinct_texts(tables, config, weights, run, execution, high), encoding)
     fitted = fit_texts(tables, config, cache.get, encoder.fingerprint, run, high, execution, pooling)
     told = {
         "kind": encoder_config.kind,  # type: ignore[attr-defined]
