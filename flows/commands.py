@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.config import RetrainConfig, load
 from schemas.errors import FenqunError
 from schemas.runs import Summary
+from tasks.serving.asking import expect
 from tasks.serving.plugins import module_of
 from tasks.stores.home import home
 
@@ -77,6 +78,8 @@ def measured(metrics: Mapping[str, float]) -> Iterator[tuple[str, str]]:
 def assign(path: str, overrides: Sequence[str], only_touched: bool) -> None:
     """Assigns users with the live model and tells how many moved."""
     config = load(path, overrides)
+    expect(home(), config.segmentation)  # what can be known at once is told before servers start
+    looked_at(config)
     quiet()
     from flows.assign import assign as flow
 

@@ -11,10 +11,14 @@ from tasks.stores.home import home
 
 def promote(segmentation: str, version: str, author: str, reason: str, tracking_uri: str | None) -> None:
     """Judges a registered version on today's data and tells whether it is live now."""
+    from tasks.stores.ledger import Ledger
+
+    books = LedgerConfig(tracking_uri=tracking_uri)
+    Ledger(books, home(), segmentation).version(version)  # a version that is not there is told before servers start
     quiet()
     from flows.promote import promote as flow
 
-    told = flow(segmentation, version, author, reason, LedgerConfig(tracking_uri=tracking_uri))
+    told = flow(segmentation, version, author, reason, books)
     verdict = told.verdict
     for gate in verdict.failures if verdict else ():
         print(f"failed    {gate.name}: {gate.why} (bound {gate.bound})")

@@ -1,32 +1,48 @@
-"""How many users are assigned per second: from vectors, and from raw events with the real plugins.
+"""How fast users are assigned: from vectors, from raw events by all families of a real model, and over HTTP.
 
 Run: python -m tests.benchmarks.bench_assign
+The last two need a MovieLens model: the one that is live under FENQUN_HOME, or one that is trained first (minutes).
 """
 
+import os
 import time
-from datetime import timedelta
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
-from schemas.config import CalibrationConfig
+from schemas.config import CalibrationConfig, ExecutionConfig, IngestConfig
 from tasks.segments import _reasons, calibration
+from tasks.segments import bundle as bundles
 from tasks.segments.segmenter import Segmenter
-from tasks.serving import compose
+from tasks.serving import online
+from tasks.serving.assigning import assign_all
+from tasks.serving.catalogue import known_first
+from tasks.serving.compose import lazy_lookup
+from tasks.serving.keeping import BUNDLE
+from tasks.serving.landing import land
 from tasks.serving.plugins import plugin
+from tasks.stores import pointer
+from tasks.stores.buckets import read_bucket
 from tests.segments.fakes import AS_OF, Identity, frame_block
-from tests.serving import test_compose as small
+from tests.serving import bucketed
+from tests.serving.servers import raw_users, served
 
-K, D, REPEATS = 20, 32, 5
+K, D, REPEATS, REQUESTS = 20, 32, 5, 500
+NAME = "movielens"
+ROOT = Path(__file__).parents[2]
 
 
 def clock(what, call, users):
     seconds = []
-    for _ in range(REPEATS):
+    for repeat in range(REPEATS):
         start = time.perf_counter()
-        call()
+        call(repeat)
         seconds.append(time.perf_counter() - start)
-    print(f"{what}: median {np.median(seconds):.3f} s of {REPEATS}, {users / np.median(seconds):,.0f} users/s")
+    middle = np.median(seconds)
+    print(f"{what}: median {middle:.3f} s (slowest {max(seconds):.3f}) of {REPEATS}, {users / middle:,.0f} users/s")
 
 
 def from_vectors(n=100_000, space="euclidean"):
@@ -46,26 +62,101 @@ def from_vectors(n=100_000, space="euclidean"):
     )  # fmt: skip
     users = [f"u{i}" for i in range(n)]
 
-    def whole():
+    def whole(_):
         decision = ours.assign_vectors(X)
-        ours.frame(users, decision, [[] for _ in users], AS_OF, "1")
+        ours.frame(users, decision, [[]] * n, AS_OF, "1")
 
-    clock(f"{n:,} users from vectors ({space}), no reasons", whole, n)
-    clock(f"{n:,} users, reasons alone", lambda: ours.tell({"plain": X}, ours.assign_vectors(X[:1])._replace(
-        labels=np.zeros(n, int), why={})), n)  # fmt: skip
+    clock(f"{n:,} users from vectors ({space}), as the published table", whole, n)
+    everyone = ours.assign_vectors(X)._replace(why={})
+    clock(f"{n:,} users, reasons alone", lambda _: ours.tell({"plain": X}, everyone), n)
 
 
-def from_events(n=10_000):
-    """10,000 users with about 9 events each, texts known: behaviour, interest and texts."""
-    made, _, _ = small.fitted.__wrapped__() if hasattr(small.fitted, "__wrapped__") else small.fitted()
-    bucket = small.raw(n)
-    ours = compose.segmenter(made, device="cpu")
-    clock(f"{n:,} users from {bucket['events'].height:,} raw events", lambda: ours.assign(bucket, AS_OF, "1"), n)
-    one = {name: f if name == "items" else f.filter(pl.col("user_id") == "用户003") for name, f in bucket.items()}
-    clock("1 user from raw events", lambda: ours.assign(one, AS_OF + timedelta(days=1), "1"), 1)
+def state(home: Path) -> pointer.Live:
+    """The live MovieLens model of a state folder; trained where there is none."""
+    live = pointer.read(str(home), NAME).live
+    if live is None:
+        os.environ["FENQUN_HOME"] = str(home)
+        from flows.__main__ import main
+
+        assert main(["retrain", "--config", str(ROOT / "deployments/configs/movielens.yaml")]) == 0
+        live = pointer.read(str(home), NAME).live
+    return live
+
+
+def movielens() -> list[dict[str, pl.DataFrame]]:
+    """The input tables of MovieLens-100K as ingest lands them, in four buckets."""
+    source = plugin("sources", "movielens_100k")
+    with TemporaryDirectory() as place:
+        run = bucketed.a_run(Path(place))
+        tables = land(source.Config(), IngestConfig(buckets=4), None, run, ExecutionConfig()).tables
+        return [read_bucket(tables, number) for number in range(4)]
+
+
+def times(parts, n: int) -> list[dict[str, pl.DataFrame]]:
+    """Every user n times under another id."""
+
+    def again(frame, i):
+        return frame.with_columns(pl.col("user_id") + f"-{i}") if "user_id" in frame.columns else frame
+
+    return [{name: pl.concat([again(f, i) for i in range(n)]) if "user_id" in f.columns else f for name, f in
+             part.items()} for part in parts]  # fmt: skip
+
+
+def from_events(home: Path, live: pointer.Live, copies=11):
+    """10,373 users with a million events through all families and texts of the real model, on two threads."""
+    model, bundle = online.load(home / live.bundle, live.sha256, "1"), bundles.load(home / live.bundle / BUNDLE)
+    lookup = known_first(model.catalogue.known, lazy_lookup(bundle.manifest.encoder))
+    parts = times(movielens(), copies)
+    users, events = (sum(len(part[name]) for part in parts) for name in ("users", "events"))
+    with TemporaryDirectory() as place:
+        tables = bucketed.written(Path(place) / "tables", parts)
+
+        def whole(repeat):
+            run = bucketed.a_run(Path(place) / f"home-{repeat}", as_of=live.as_of)
+            found = assign_all(bundle, live.sha256, "1", tables, run, ExecutionConfig(), lookup)
+            assert found.rows == users
+
+        clock(f"{users:,} users from {events:,} raw events, all families and texts, to Parquet", whole, users)
+
+
+def over_http(home: Path, live: pointer.Live):
+    """One user a request to a real `mlflow models serve` that follows the pointer; no text that it has not read."""
+    model = next((home / "mlflow" / "artifacts").glob(f"*/{live.run_id}/artifacts/model"))
+    with TemporaryDirectory() as place:
+        users = raw_users(bucketed.written(Path(place), movielens()))
+    kinds = {
+        "known users, whole history": users,
+        "new users, 20 events each": [
+            {**user, "user_id": f"new-{i}", "events": user["events"][:20]} for i, user in enumerate(users)
+        ],
+        "new users, attributes only": [
+            {"user_id": f"new-{i}", "attributes": user["attributes"]} for i, user in enumerate(users)
+        ],
+    }
+    log = Path(os.environ.get("TMPDIR", "/tmp")) / f"bench-assign-{os.getpid()}.log"
+    with served(model, home, log, FENQUN_FOLLOW="live") as client:
+        client.rows(users[:5], live.as_of.isoformat())
+        for kind, asked in kinds.items():
+            milliseconds = list(_asked(client, asked[:REQUESTS], live.as_of.isoformat()))
+            p50, p99, worst = np.percentile(milliseconds, [50, 99, 100])
+            events = np.mean([len(user.get("events", ())) for user in asked[:REQUESTS]])
+            print(f"HTTP, {kind} (mean {events:.0f} events): p50 {p50:.1f} ms, p99 {p99:.1f} ms, slowest {worst:.1f} "
+                  f"ms of {REQUESTS}")  # fmt: skip
+    log.unlink()
+
+
+def _asked(client, users, as_of: str) -> Iterator[float]:
+    for user in users:
+        start = time.perf_counter()
+        assert len(client.rows([user], as_of)) == 1
+        yield (time.perf_counter() - start) * 1000
 
 
 if __name__ == "__main__":
     from_vectors()
     from_vectors(space="cosine")
-    from_events()
+    with TemporaryDirectory() as fresh:
+        folder = Path(os.environ.get("FENQUN_HOME", fresh)).resolve()
+        trained = state(folder)
+        from_events(folder, trained)
+        over_http(folder, trained)

@@ -9,50 +9,15 @@ import polars as pl
 import pytest
 from mlflow.exceptions import MlflowException
 
-from flows import __main__ as command_line
 from schemas.errors import DataError, UsageError
-from schemas.tables import PUBLISHED, QUARANTINE
+from schemas.tables import QUARANTINE
 from tasks.serving import compose, online
 from tasks.serving.promoting import mirror, promote, roll_back
 from tasks.stores import pointer, tables
 from tests.serving import models
+from tests.serving.shops import back, make_live, seen
 
 NAME, AS_OF = models.NAME, models.AS_OF
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """A state folder with two registered versions, the users' tables, and the ledger."""
-    home = tmp_path_factory.mktemp("home")
-    bundle, bucket = models.fitted()
-    first, ledger = models.registered(home, bundle, bucket)
-    second, _ = models.registered(home, models.shifted(models.turned(bundle)), bucket)
-    return home, (first, second), bucket, ledger
-
-
-@pytest.fixture
-def shop(registry):
-    """The same with nothing live."""
-    home, versions, bucket, ledger = registry
-    shutil.rmtree(home / "segmentations", ignore_errors=True)
-    return home, versions, bucket, ledger
-
-
-def make_live(shop, which: int) -> pointer.Pointer:
-    home, versions, _, ledger = shop
-    model, now = versions[which], pointer.read(str(home), NAME).revision
-    return promote(model, models.profiles(model), models.quarantine(home), now, models.context(home), ledger)
-
-
-def back(shop):
-    home, *_, ledger = shop
-    return roll_back(pointer.read(str(home), NAME).revision, "ann", "it was worse", str(home), ledger)
-
-
-def seen(home) -> dict[str, list]:
-    """Everything that readers see of the published tables."""
-    names = PUBLISHED.keys() & pointer.read(str(home), NAME).live.tables.keys()
-    return {name: tables.published(str(home), NAME, name).to_dicts() for name in sorted(names)}
 
 
 def aliases(ledger) -> dict[str, str]:
@@ -231,86 +196,6 @@ def test_a_request_that_cannot_be_read_is_told_in_one_line(served, user, words):
         served.predict(pd.DataFrame([{"user_id": "x", **user}]))
     assert caught.value.get_http_status_code() == 400
     assert "\n" not in str(caught.value)
-
-
-@pytest.fixture
-def fenqun(shop, monkeypatch, capsys):
-    """The command line on this state folder, without what it sets in the environment."""
-    monkeypatch.setenv("FENQUN_HOME", str(shop[0]))
-    monkeypatch.setattr(command_line, "environment", lambda debug: None)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        try:
-            code = command_line.main([*words])
-        except SystemExit as usage:
-            code = int(usage.code)
-        return code, *capsys.readouterr()
-
-    return call
-
-
-def test_a_user_and_the_members_of_a_segment_are_told(shop, fenqun, tmp_path):
-    make_live(shop, 0)
-    code, told, _ = fenqun("user", "用户003", "--segmentation", NAME)
-    row = next(row for row in seen(shop[0])["assignments"] if row["user_id"] == "用户003")
-    assert code == 0
-    assert told.startswith(f"用户003: {row['segment_id']} ")
-    assert f"since {AS_OF:%Y-%m-%d}" in told
-    assert all(f"because {reason}" in told for reason in row["reasons"])
-    for suffix, read in ((".csv", pl.read_csv), (".parquet", pl.read_parquet)):
-        file = tmp_path / f"members{suffix}"
-        place = ("--segmentation", NAME, "--segment", row["segment_id"], "--output", str(file))
-        assert fenqun("segments", "export", *place)[0] == 0
-        members = {row_["user_id"] for row_ in seen(shop[0])["assignments"] if row_["segment_id"] == row["segment_id"]}
-        assert set(read(file)["user_id"]) == members
-
-
-def test_a_rollback_at_the_command_line_says_what_is_live(shop, fenqun):
-    make_live(shop, 0)
-    make_live(shop, 1)
-    code, told, _ = fenqun("rollback", "--segmentation", NAME, "--author", "ann", "--reason", "it was worse")
-    assert (code, told) == (0, f"{NAME}: version 1 is live, version 2 is previous\n")
-    assert pointer.read(str(shop[0]), NAME).live.author == "ann"
-
-
-MISTAKES = {
-    "nobody": (("user", "nobody", "--segmentation", NAME), 1, "no user 'nobody'"),
-    "no such segmentation": (("user", "x", "--segmentation", "domo"), 2, f"there is {NAME}"),
-    "a path for a name": (("user", "x", "--segmentation", "../demo"), 2, "no name of a segmentation"),
-    "no such segment": (
-        ("segments", "export", "--segmentation", NAME, "--segment", "s9", "--output", "x.csv"), 2, "it has s001, s002"
-    ),
-    "another ending": (
-        ("segments", "export", "--segmentation", NAME, "--output", "x.xlsx"), 2, "ends in .csv or .parquet"
-    ),
-    "a place that is a file": (
-        ("segments", "export", "--segmentation", NAME, "--output", "/dev/null/x.csv"), 2, "cannot be written"
-    ),
-    "nothing to go back to": (
-        ("rollback", "--segmentation", NAME, "--author", "a", "--reason", "b"), 1, "no previous champion"
-    ),
-    "nobody who decides": (
-        ("rollback", "--segmentation", NAME, "--author", "", "--reason", "b"), 2, "give the name of who decides"
-    ),
-    "a rollback elsewhere": (
-        ("rollback", "--segmentation", "domo", "--author", "a", "--reason", "b"), 2, f"there is {NAME}"
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_is_told_in_one_line_and_changes_nothing(shop, fenqun, tmp_path, monkeypatch, case):
-    words, expected, told = MISTAKES[case]
-    make_live(shop, 0)
-    before = sorted(path for path in (shop[0] / "segmentations").rglob("*"))
-    monkeypatch.chdir(tmp_path)
-    code, out, errors = fenqun(*words)
-    assert (code, out) == (expected, "")
-    assert errors.startswith("fenqun: ")
-    assert told in errors
-    assert errors.count("\n") == 1
-    assert sorted(path for path in (shop[0] / "segmentations").rglob("*")) == before
-    assert not list(tmp_path.iterdir())
 
 
 def test_quarantined_rows_of_a_run_are_published_with_its_model(shop):
