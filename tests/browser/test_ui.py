@@ -1,0 +1,215 @@
+"""What a person sees: `fenqun ui` for real, a run in it, and a headless browser that looks at the pages."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.servers import TRAINING
+from tests.flows.test_deployment import ROOT, free_port, until
+from tests.flows.test_retrain import SMALL
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="needs chromium"),
+]
+
+SCROLL = """
+for (const one of document.querySelectorAll('*'))
+    if (one.scrollHeight > one.clientHeight + 20 && /auto|scroll/.test(getComputedStyle(one).overflowY))
+        one.scrollTop += 500
+return document.body.textContent"""
+"""Scrolls whatever scrolls a little down, and gives the page's text."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Addresses of the served pages, and what a retrain printed."""
+
+    prefect: str
+    mlflow: str
+    printed: str
+
+    def found(self, pattern: str) -> str:
+        return re.search(pattern, self.printed).group(1)
+
+
+def healthy(address: str) -> bool:
+    import httpx
+
+    try:
+        return httpx.get(address, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("ui")
+    (home / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    prefect, mlflow = free_port(), free_port()
+    environment = {**os.environ, "FENQUN_HOME": str(home), "PREFECT_HOME": str(home / "prefect")}
+    words = ["ui", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow)]
+    with (home / "ui.log").open("w") as log:
+        ui = subprocess.Popen(
+            [sys.executable, "-m", "flows", *words], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    api = f"http://127.0.0.1:{prefect}/api"
+    try:
+        until(lambda: ui.poll() is not None or healthy(f"{api}/deployments/name/retrain/movielens"), 240)
+        assert ui.poll() is None, (home / "ui.log").read_text()
+        done = subprocess.run(
+            [sys.executable, "-m", "flows", "--debug", "retrain", "--config", str(home / "small.yaml")],
+            cwd=ROOT, env={**environment, "PREFECT_API_URL": api}, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        yield Served(f"http://127.0.0.1:{prefect}", f"http://127.0.0.1:{mlflow}", done.stdout)
+    finally:
+        ui.send_signal(signal.SIGTERM)
+        ui.wait(60)
+    assert not healthy(f"{api}/health"), "the server outlived the command that started it"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    profile = tmp_path_factory.mktemp("chromium")
+    quiet = (
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "disable-quic",
+    )
+    for word in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "window-size=1500,1200", *quiet):
+        options.add_argument(f"--{word}")
+    options.add_argument(f"--user-data-dir={profile}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+def look(browser, address: str, *words: str) -> str:
+    """The page's text, once all words stand on it; nothing but loopback was asked."""
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)  # forget earlier pages
+    browser.get("about:blank")  # addresses that differ behind the # alone would not load again
+    browser.get(address)
+
+    def text() -> str | None:
+        shown = browser.execute_script("return document.body ? document.body.innerText : ''")
+        return shown if all(word in shown for word in words) else None
+
+    try:
+        shown = until(text, 40)
+    except AssertionError:
+        shown = browser.execute_script("return document.body.innerText")
+        pytest.fail(f"{[word for word in words if word not in shown]} not on the page:\n{shown[:2000]}")
+    assert strangers(browser) == set()
+    return shown
+
+
+def strangers(browser) -> set[str]:
+    """Addresses beyond this machine that the page asked."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+    return {url for url in asked if url.startswith(("http", "ws")) and "//127.0.0.1:" not in url}
+
+
+def test_the_report_shows_its_segments_without_an_error(served: Served, browser):
+    report = Path(served.found(r"report +(\S+)"))
+    names = re.findall(r"^  s\d+ +\d+ users +[\d.]+%  (.+)$", served.printed, re.MULTILINE)
+    assert len(names) >= 3
+    look(browser, report.as_uri(), "small", "Segments", *names)
+    assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    linked = browser.execute_script("return [...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
+    assert {"segments", "profiles", "proof", "gates", "candidates", "lineage", "data", "validation"} == set(linked)
+    empty = "return arguments[0].filter(id => !document.getElementById(id)?.nextElementSibling?.innerText.trim())"
+    assert browser.execute_script(empty, linked) == []
+    drawn = "return [...document.querySelectorAll('figure svg')].map(one => one.getBoundingClientRect().height)"
+    heights = browser.execute_script(drawn)
+    assert len(heights) >= 4
+    assert min(heights) > 100
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_fits_a_phone_in_light_and_dark(served: Served, browser, scheme: str):
+    shape = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", shape)
+    feature = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+    try:
+        look(browser, Path(served.found(r"report +(\S+)")).as_uri(), "Segments")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        colours = "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
+        ink, ground = (sum(map(int, re.findall(r"\d+", one)[:3])) for one in browser.execute_script(colours))
+        assert (ink < ground) == (scheme == "light")
+        assert abs(ink - ground) > 400, "too little contrast"
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_mlflow_shows_the_run_and_its_candidates_at_the_printed_address(served: Served, browser):
+    from selenium.webdriver.common.by import By
+
+    printed = served.found(r"MLflow +(http\S+)").replace("http://127.0.0.1:5000", served.mlflow)
+    look(browser, printed, "retrain 2", "quality.silhouette", "Model training")
+    experiment = re.search(r"experiments/(\d+)", printed).group(1)
+    page = f"{served.mlflow}/#/experiments/{experiment}/runs{TRAINING}"
+    shown = look(browser, page, "small", "retrain 2", "matching run")
+    assert "kmeans-k4" not in shown, "candidates are nested below their retrain"
+    browser.find_element(By.CSS_SELECTOR, ".ag-row button").click()
+    until(lambda: "kmeans-k4" in browser.execute_script("return document.body.innerText"), 20)
+
+
+def test_mlflow_compares_the_candidates(served: Served, browser):
+    import httpx
+
+    experiment = served.found(r"experiments/(\d+)")
+    asked = {"experiment_ids": [experiment], "filter": "tags.`mlflow.parentRunId` != ''"}
+    runs = httpx.post(f"{served.mlflow}/api/2.0/mlflow/runs/search", json=asked, timeout=30).raise_for_status().json()
+    ids = json.dumps([run["info"]["run_id"] for run in runs["runs"]])
+    page = f"{served.mlflow}/#/compare-runs?runs={ids}&experiments={json.dumps([experiment])}"
+    look(browser, page, f"Comparing {len(runs['runs'])} Runs", "cluster.k")
+    names = {metric["key"] for run in runs["runs"] for metric in run["data"]["metrics"]}
+    assert {"silhouette", "wcss"} <= names
+    drawn = ""  # rows out of sight are not drawn, and narrow columns cut the names that are
+    for _ in range(10):
+        drawn += browser.execute_script(SCROLL)
+        time.sleep(0.5)
+    assert [name for name in sorted(names) if name not in drawn] == []
+
+
+def test_prefect_shows_the_deployments_and_the_form(served: Served, browser):
+    import httpx
+
+    look(browser, f"{served.prefect}/deployments", "movielens", "retrain", "assign", "promote", "rollback", "Ready")
+    found = httpx.get(f"{served.prefect}/api/deployments/name/retrain/movielens", timeout=30).json()
+    look(
+        browser, f"{served.prefect}/deployments/deployment/{found['id']}/run",
+        "seed of every random choice", "files per user-keyed table", "Segmentation",
+    )  # fmt: skip
+
+
+def test_prefect_shows_the_run_and_its_artifacts(served: Served, browser):
+    from selenium.webdriver.common.by import By
+
+    run = served.found(r"/runs/flow-run/(\S+)")
+    look(browser, f"{served.prefect}/runs/flow-run/{run}", "retrain small", "Completed", "Task runs", "Artifacts")
+    browser.find_element(By.XPATH, "//*[not(*)][normalize-space(.)='Artifacts']").click()
+    keys = {"candidates", "segments", "gates", "report"}
+    until(lambda: keys <= set(browser.execute_script("return document.body.innerText").split()), 20)
