@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from schemas.tables import SEQUENCE, Table
+from schemas.tables import BUCKETED, SEQUENCE, Table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,10 +33,12 @@ def deduplicate(
         frame: Rows of one bucket in the order of the source.
         table: The table's contract.
         repeats: Whether identical rows without a key are legal.
-        key: Columns that the source declares unique together; empty: the table's own key.
+        key: Columns that the source declares unique together within a user; empty: the table's own key. The user counts
+            as part of it, or the outcome would depend on who shares a bucket.
         hidden: Columns of ours that are no values of the source.
     """
-    keys = tuple(key) or table.key
+    owner = BUCKETED.get(table.name)
+    keys = tuple(dict.fromkeys([owner, *key] if owner else key)) if key else table.key
     if not keys and repeats == "keep":
         return Deduplicated(frame, 0, frame.clear())
     values = [name for name in frame.columns if name not in (*hidden, SEQUENCE)]

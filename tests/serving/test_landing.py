@@ -174,6 +174,30 @@ def test_an_increment_reads_only_what_is_new_and_equals_a_full_ingest(tmp_path, 
     assert [day.day for day in user[TIMESTAMP]] == [2, 4, 5]
 
 
+def test_a_new_day_of_parquet_opens_that_day_alone(tmp_path, monkeypatch):
+    def day(number: int, rows: list[tuple[str, str, int]]) -> None:
+        times = [datetime(2024, 1, when, tzinfo=UTC) for _, _, when in rows]
+        frame = pl.DataFrame({USER_ID: [u for u, _, _ in rows], ITEM_ID: [i for _, i, _ in rows], TIMESTAMP: times})
+        (tmp_path / f"day={number}").mkdir()
+        frame.write_parquet(tmp_path / f"day={number}" / "part.parquet")
+
+    for number in (1, 2, 3):
+        day(number, [(f"u{user}", f"i{number}", number) for user in range(50)])
+    config = tables.Config(root=str(tmp_path), events={"path": "day=*/*.parquet", "key": [ITEM_ID, TIMESTAMP]})
+    landed(config, tmp_path / "home")
+    late, repeated = ("u7", "late", 2), ("u8", "i2", 2)
+    day(4, [late, repeated, ("new", "i4", 4)])
+    opened: list[str] = []
+    real = tables._file
+    monkeypatch.setattr(tables, "_file", lambda place, *rest: (opened.append(place.name), real(place, *rest))[1])
+    found = landed(config, tmp_path / "home", "second")
+    monkeypatch.undo()
+    assert opened == ["day=4/part.parquet"]
+    assert account(found) == (153, 152, 0, 1)
+    assert rows(found).filter(pl.col(USER_ID) == "u7")[ITEM_ID].to_list() == ["i1", "i2", "late", "i3"]
+    same_as_full(found, config, tmp_path / "other")
+
+
 def _counting(readers, seen: list[int]):
     def each(batches):
         for batch in batches:
