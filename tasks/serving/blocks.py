@@ -17,7 +17,7 @@ def feature_block(frame: "pl.DataFrame") -> np.ndarray:
     import polars as pl
 
     values = frame.select(frame.columns[1:]).cast(pl.Float32).fill_null(float("nan"))
-    return np.ascontiguousarray(values.to_numpy(), dtype=np.float32).reshape(len(frame), -1)
+    return np.ascontiguousarray(values.to_numpy(), dtype=np.float32).reshape(len(frame), frame.width - 1)
 
 
 def text_block(frame: "pl.DataFrame") -> np.ndarray:

@@ -63,7 +63,7 @@ def candidate_input(
     moved = None if standing is None else _churn(standing, model.assignments)
     return GateInput(
         **_data(landed, run, checks), **facts, metrics=metrics, required=required(landed.tables, proof),
-        features_sha256=columns_sha256(vectors) if not report.warm else bundle.manifest.feature_sha256,
+        features_sha256=_kept_order(standing, run) if report.warm and standing else columns_sha256(vectors),
         expected_features_sha256=bundle.manifest.feature_sha256, leaked=leaked(bundle, model.assignments, landed, run),
         previous_users=None if standing is None else standing.users, churn=moved,
     )  # fmt: skip
@@ -217,6 +217,11 @@ def columns_sha256(vectors: Vectors) -> str:
     named = [f"{kind}.{column}" for kind, made in vectors.features.items() for column in made.output.columns[1:]]
     width = 0 if vectors.texts is None else vectors.texts.encoder["dimension"]
     return _format.sha256(_format.encode_json([*named, *(f"text.{i}" for i in range(width))]))
+
+
+def _kept_order(champion: Standing, run: RunContext) -> str:
+    """Hash of the columns of the champion, whose vectors a warm candidate was fitted on."""
+    return bundles.load(Path(run.home) / champion.bundle / BUNDLE).manifest.feature_sha256
 
 
 def _churn(standing: Standing, assignments: ArtifactRef) -> Metric:
