@@ -17,18 +17,7 @@ from schemas.config import IngestConfig
 from schemas.errors import DataError
 from schemas.reports import Accounting
 from schemas.tables import (
-    BUCKETED,
-    COLUMN,
-    EVENTS,
-    INPUTS,
-    LOCATOR,
-    QUARANTINE,
-    REASON,
-    RUN_ID,
-    SEQUENCE,
-    TABLE,
-    TEXTS,
-    Table,
+    BUCKETED, COLUMN, EVENTS, INPUTS, LOCATOR, QUARANTINE, REASON, RUN_ID, SEQUENCE, TABLE, TEXTS, Table,
 )  # fmt: skip
 from tasks.cleaning.outliers import spread
 from tasks.cleaning.rows import Cleaned, clean
