@@ -137,10 +137,11 @@ def rollback(home: str, segmentation: str, expected: int, at: datetime, author: 
         FenqunError: there is no previous champion.
         PointerMoved: the pointer's revision is no longer `expected`.
     """
-    if read(home, segmentation).previous is None:  # before anything is made for a name that nobody knows
-        raise FenqunError(f"{segmentation}: there is no previous champion to roll back to")
+    nothing = f"{segmentation}: there is no previous champion to roll back to"
+    if read(home, segmentation).live is None:  # before a folder is made for a name that nobody knows
+        raise FenqunError(nothing)
     with changing(home, segmentation, expected) as current:
         if current.previous is None:
-            raise PointerMoved(f"{segmentation}: the previous champion is gone; look at what is live now")
+            raise FenqunError(nothing)
         told = {"promoted_at": at, "author": author, "reason": reason}
         return replace(home, segmentation, current, current.previous.model_copy(update=told), current.live)

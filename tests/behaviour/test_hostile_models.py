@@ -111,7 +111,7 @@ def traversal_in_artifacts(folder, mark):
 
 
 def yaml_that_builds_objects(folder, mark):
-    (folder / "MLmodel").write_text(f"flavors: !!python/object/apply:pathlib.Path.touch ['{mark}']\n")
+    (folder / "MLmodel").write_text(f"flavors: !!python/object/apply:os.mkdir ['{mark}']\n")
 
 
 def yaml_that_is_endless(folder, mark):
@@ -148,6 +148,12 @@ def changed_with_its_sums(folder, mark):
 
 def many_tensors(folder, mark):
     header = {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(100_000)}
+    data = json.dumps(header).encode()
+    (folder / "artifacts/bundle/arrays.safetensors").write_bytes(len(data).to_bytes(8, "little") + data)
+
+
+def ten_thousand_short_tensors(folder, mark):
+    header = {f"{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(10_000)}
     data = json.dumps(header).encode()
     (folder / "artifacts/bundle/arrays.safetensors").write_bytes(len(data).to_bytes(8, "little") + data)
 
@@ -288,7 +294,7 @@ def facts(folder, change):
 
 
 SIGNED = {
-    many_tensors: "a header of|100000 arrays", pickle_for_arrays: "header",
+    many_tensors: "a header of", ten_thousand_short_tensors: "10000 arrays", pickle_for_arrays: "header",
     facts_of_another_segmentation: "model of other", facts_from_the_future: "version",
     facts_with_an_endless_nest: "not valid JSON", a_plugin_that_is_a_path: "kind",
     an_array_of_impossible_shape: "impossible shape|missing",
