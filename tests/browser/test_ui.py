@@ -213,3 +213,26 @@ def test_prefect_shows_the_run_and_its_artifacts(served: Served, browser):
     browser.find_element(By.XPATH, "//*[not(*)][normalize-space(.)='Artifacts']").click()
     keys = {"candidates", "segments", "gates", "report"}
     until(lambda: keys <= set(browser.execute_script("return document.body.innerText").split()), 20)
+
+
+def test_a_person_starts_a_retrain_from_its_form_and_then_an_assignment(served: Served, browser):
+    import httpx
+    from selenium.webdriver.common.by import By
+
+    api = httpx.Client(base_url=f"{served.prefect}/api", timeout=30)
+
+    def deployment(flow: str) -> str:
+        return api.get(f"/deployments/name/{flow}/synthetic").raise_for_status().json()["id"]
+
+    def ended(flow: str) -> dict | None:
+        asked = {"deployments": {"id": {"any_": [deployment(flow)]}}}
+        for run in api.post("/flow_runs/filter", json=asked).raise_for_status().json():
+            if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                return run
+        return None
+
+    look(browser, f"{served.prefect}/deployments/deployment/{deployment('retrain')}/run", "Segmentation", "Submit")
+    browser.find_element(By.XPATH, "//button[normalize-space(.)='Submit']").click()
+    assert until(lambda: ended("retrain"), 300)["state_type"] == "COMPLETED"
+    api.post(f"/deployments/{deployment('assign')}/create_flow_run", json={}).raise_for_status()
+    assert until(lambda: ended("assign"), 120)["state_type"] == "COMPLETED"
