@@ -11,8 +11,10 @@ from tasks.stores.home import home
 
 def promote(segmentation: str, version: str, author: str, reason: str, tracking_uri: str | None) -> None:
     """Judges a registered version on today's data and tells whether it is live now."""
+    from tasks.serving.promoting import override_of
     from tasks.stores.ledger import Ledger
 
+    override_of(author, reason)
     books = LedgerConfig(tracking_uri=tracking_uri)
     Ledger(books, home(), segmentation).version(version)  # a version that is not there is told before servers start
     quiet()

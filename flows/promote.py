@@ -11,7 +11,7 @@ from tasks.measure import measure_again
 from tasks.promote import promote as make_live
 from tasks.promote import recall
 from tasks.revisit import revisit
-from tasks.serving.promoting import standing_now
+from tasks.serving.promoting import override_of, standing_now
 from tasks.validate import validate
 
 
@@ -28,6 +28,7 @@ def promote(
         reason: Why the gates are overridden.
         ledger: Where MLflow is; none: SQLite under the state folder.
     """
+    override = override_of(author, reason)
     c = recorded_config(segmentation, version, ledger or LedgerConfig())
     with opened(c, "promote") as (run, books):
         started = revision(segmentation)
@@ -41,7 +42,6 @@ def promote(
         settings = (landed, checks, c.evaluate, c.gates, run)
         ours = measure_again(recalled.standing, champion, proof_again(c, recalled.standing, landed, run), *settings)
         theirs = measure_again(champion, None, proof_again(c, champion, landed, run), *settings) if champion else None
-        override = (author, reason) if author or reason else None
         verdict = judge(recalled.model, ours, theirs, c.gates, run, books, override)
         done = make_live(recalled.model, verdict, recalled.profiles, landed.quarantine, started, run, books)
         return standing_now(run.home, segmentation, done, verdict)

@@ -1,5 +1,6 @@
 """What people ask of the published tables: a user's segment and history, a segment's members."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ from tasks.stores.tables import export, published
 if TYPE_CHECKING:
     import polars as pl
 
+Step = tuple[datetime, str | None, str | None, str]
+"""as_of, segment before, segment after, model version."""
 NOTHING_YET = "run `fenqun retrain` first"
 
 
@@ -65,8 +68,20 @@ def user(home: str, segmentation: str, user_id: str) -> Told:
         confidence=row[CONFIDENCE], distance=row[DISTANCE], second_segment_id=row[SECOND_SEGMENT_ID],
         second_name=names.get(row[SECOND_SEGMENT_ID]), reasons=tuple(row[REASONS] or ()),
         model_version=row[MODEL_VERSION], as_of=row[AS_OF],
-        history=tuple(ordered.sort(AS_OF, maintain_order=True).iter_rows()),
+        history=chained(ordered.sort(AS_OF, maintain_order=True).rows()),
     )  # fmt: skip
+
+
+def chained(steps: list[Step]) -> tuple[Step, ...]:
+    """A user's steps, oldest first; those of one moment, which a table keeps in no order, each from where one ended."""
+    left, told, here = list(steps), [], None
+    while left:
+        now = [step for step in left if step[0] == left[0][0]]
+        step = next((step for step in now if step[1] == here), now[0])
+        left.remove(step)
+        told.append(step)
+        here = step[2]
+    return tuple(told)
 
 
 def members(home: str, segmentation: str, segment: str | None) -> "pl.DataFrame":

@@ -34,6 +34,19 @@ def tag_verdict(verdict: Verdict, version: str, ledger: Ledger, run_id: str) -> 
     ledger.tags(run_id, told)
 
 
+def override_of(author: str, reason: str) -> tuple[str, str] | None:
+    """Who overrides the gates and why; None where nobody does.
+
+    Raises:
+        UsageError: only one of the two is given.
+    """
+    if not author.strip() and not reason.strip():
+        return None
+    if not author.strip() or not reason.strip():
+        raise UsageError("override: give the name of who decides (--author) and the reason (--reason)")
+    return author, reason
+
+
 def promote(
     model: Registered,
     profiles: tuple[SegmentProfile, ...],

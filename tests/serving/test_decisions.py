@@ -1,11 +1,15 @@
 """What the command line tells about what is live: users, members, rollbacks, and mistakes in one line."""
 
+import itertools
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows import __main__ as command_line
+from tasks.serving.asking import chained
 from tasks.stores import pointer
 from tests.serving import models
 from tests.serving.shops import make_live, seen
@@ -46,6 +50,27 @@ def test_a_user_and_the_members_of_a_segment_are_told(shop, fenqun, tmp_path):
         assert set(read(file)["user_id"]) == members
 
 
+def test_a_history_of_one_moment_is_told_as_a_chain(shop, fenqun):
+    """Two versions promoted on the same data: both steps bear one as_of."""
+    make_live(shop, 0)
+    before = {row["user_id"]: row["segment_id"] for row in seen(shop[0])["assignments"]}
+    make_live(shop, 1)
+    after = {row["user_id"]: row["segment_id"] for row in seen(shop[0])["assignments"]}
+    user = next(user for user in before if before[user] and after[user])
+    _, told, _ = fenqun("user", user, "--segmentation", NAME)
+    steps = [line.split("  ")[2] for line in told.splitlines() if " -> " in line]
+    assert steps == [f"- -> {before[user]}", f"{before[user]} -> {after[user]}"]
+    assert told.startswith(f"{user}: {after[user]} ")
+
+
+@given(st.data())
+def test_steps_of_one_moment_are_put_in_the_order_they_were_made(data):
+    places = data.draw(st.lists(st.sampled_from(["s001", "s002", "s003", "s004", None]), unique=True, min_size=2))
+    where = [None, *(place for place in places if place)]
+    steps = [(AS_OF, a, b, str(i)) for i, (a, b) in enumerate(itertools.pairwise(where))]
+    assert chained(data.draw(st.permutations(steps))) == tuple(steps)
+
+
 def test_a_rollback_at_the_command_line_says_what_is_live(shop, fenqun):
     make_live(shop, 0)
     make_live(shop, 1)
@@ -75,6 +100,9 @@ MISTAKES = {
     ),
     "no such version": (("promote", "--segmentation", NAME, "--version", "9"), 2, "has no version 9"),
     "a version that is no number": (("promote", "--segmentation", NAME, "--version", "v1"), 2, "has no version v1"),
+    "an override without a reason": (
+        ("promote", "--segmentation", NAME, "--version", "1", "--author", "ann"), 2, "override: give the name"
+    ),
     "assigning by no model": (
         ("assign", "--config", str(CONFIGS / "movielens.yaml")), 2, f"movielens: nothing is live; there is {NAME}"
     ),
