@@ -162,6 +162,12 @@ def test_every_path_in_the_readme_exists():
     assert [path for path in sorted(told - planned) if not (ROOT / path).exists()] == []
 
 
+def test_every_benchmark_that_is_cited_exists():
+    cited = set(re.findall(r"`(bench_\w+)`", README))
+    assert len(cited) >= 5
+    assert [name for name in sorted(cited) if not (ROOT / "tests" / "benchmarks" / f"{name}.py").exists()] == []
+
+
 def test_the_picture_is_a_picture_and_small():
     picture = (ROOT / "docs" / "report.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
