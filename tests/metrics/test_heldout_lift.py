@@ -40,6 +40,9 @@ def test_slices_follow_the_protocol(rows, tenths):
     frame = events([(f"u{user}", f"i{at}", second) for at, (user, second) in enumerate(rows)])
     share = tenths / 10
     train, test = slice_events(frame, 0.0, share), slice_events(frame, share, 1.0)
+    as_ingested = frame.sort(t.USER_ID, t.TIMESTAMP, t.SEQUENCE)
+    assert slice_events(as_ingested, 0.0, share).equals(train)
+    assert train.equals(train.sort(t.USER_ID, t.TIMESTAMP, t.SEQUENCE))
     for user in {user for user, _ in rows}:
         mine = sorted((second, at) for at, (who, second) in enumerate(rows) if who == user)
         ranked = [f"i{at}" for _, at in mine]
