@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from schemas.batches import ROW
 from schemas.config import IngestConfig
-from schemas.tables import BUCKETED, COLUMN, INPUTS, ITEM_ID, LOCATOR, REASON, SEQUENCE, TIMESTAMP
+from schemas.errors import DataError
+from schemas.tables import BUCKETED, COLUMN, INPUTS, ITEM_ID, LOCATOR, REASON, SEQUENCE, TIMESTAMP, Table
 from tasks.cleaning.duplicates import deduplicate
 from tasks.cleaning.outliers import Spread, outlying
 from tasks.cleaning.reasons import Reason
@@ -61,6 +62,23 @@ class Finished:
 def bucket_path(place: Path, bucket: int) -> Path:
     """File of a finished bucket."""
     return place / f"bucket-{bucket:04d}.parquet"
+
+
+def first_sequence(previous: Path | None, buckets: int, table: Table) -> int:
+    """Highest sequence number of an earlier run; new rows count on from there.
+
+    Raises:
+        DataError: the earlier run had another number of buckets.
+    """
+    import polars as pl
+
+    if previous is None:
+        return 0
+    if len(list(previous.glob("bucket-*.parquet"))) != buckets:
+        raise DataError(f"{table.name}: the earlier run had another number of buckets; ingest everything again")
+    if SEQUENCE not in table.names:
+        return 0
+    return pl.scan_parquet(previous / "bucket-*.parquet").select(pl.col(SEQUENCE).max()).collect().item() or 0
 
 
 def _located(rows: "pl.DataFrame", job: Job, column: str, reason: Reason) -> "pl.DataFrame":

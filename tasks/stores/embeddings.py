@@ -26,6 +26,7 @@ _HEADER = np.dtype([("magic", "S8"), ("rows", "<u8"), ("dim", "<u8"), ("check", 
 _MAGIC = b"fenqun1"
 _SHARD_BYTES = 32 * 2**20
 _FLUSH_ROWS = 1024  # texts that a killed run loses at most, beside the window in flight
+_COPY_ROWS = 4096  # copies of this size use the same memory again; larger ones ask the kernel for new pages each time
 _READ_ALL = 8  # a shard is read whole when more than 1 in so many of its rows are wanted
 
 
@@ -121,7 +122,7 @@ class EmbeddingCache:
         for shard, edge, start, stop in zip(self._shards, edges, cuts[:-1], cuts[1:], strict=False):
             if stop > start:
                 wanted = order[start:stop]
-                vectors[wanted] = self._rows(shard, places[wanted] - edge).astype(np.float32)
+                self._read(shard, places[wanted] - edge, vectors, wanted)
         return vectors
 
     def _hash(self, texts: Sequence[str]) -> np.ndarray:
@@ -152,14 +153,16 @@ class EmbeddingCache:
         self._places = np.argsort(row, kind="stable")
         self._keys = row[self._places]
 
-    def _rows(self, shard: _Shard, rows: np.ndarray) -> np.ndarray:
-        """Rows of a shard, as float16; one shard's bytes are in memory at a time."""
-        offset = _HEADER.itemsize + shard.keys.nbytes
-        shape = (len(shard.keys), self.dim)
+    def _read(self, shard: _Shard, rows: np.ndarray, vectors: np.ndarray, at: np.ndarray) -> None:
+        """Puts `rows` of a shard at the places `at` of `vectors`; one shard's bytes are in memory at a time."""
+        offset, shape = _HEADER.itemsize + shard.keys.nbytes, (len(shard.keys), self.dim)
         if len(rows) * _READ_ALL > len(shard.keys):
-            whole = np.fromfile(shard.file, dtype="<f2", offset=offset, count=shape[0] * shape[1])
-            return whole.reshape(shape)[rows]
-        return np.memmap(shard.file, dtype="<f2", mode="r", offset=offset, shape=shape)[rows]
+            whole = np.fromfile(shard.file, dtype="<f2", offset=offset, count=shape[0] * shape[1]).reshape(shape)
+        else:
+            whole = np.memmap(shard.file, dtype="<f2", mode="r", offset=offset, shape=shape)
+        for start in range(0, len(rows), _COPY_ROWS):
+            part = slice(start, start + _COPY_ROWS)
+            vectors[at[part]] = whole[rows[part]].astype(np.float32)
 
     def _write(self, keys: np.ndarray, vectors: np.ndarray) -> None:
         step = max(_SHARD_BYTES // (2 * self.dim + _KEY.itemsize), 1)

@@ -17,12 +17,23 @@ from schemas.config import IngestConfig
 from schemas.errors import DataError
 from schemas.reports import Accounting
 from schemas.tables import (
-    BUCKETED, COLUMN, EVENTS, INPUTS, LOCATOR, QUARANTINE, REASON, RUN_ID, SEQUENCE, TABLE, TEXTS, Table,
+    BUCKETED,
+    COLUMN,
+    EVENTS,
+    INPUTS,
+    LOCATOR,
+    QUARANTINE,
+    REASON,
+    RUN_ID,
+    SEQUENCE,
+    TABLE,
+    TEXTS,
+    Table,
 )  # fmt: skip
 from tasks.cleaning.outliers import spread
 from tasks.cleaning.rows import Cleaned, clean
 from tasks.cleaning.shuffle import partition
-from tasks.stores._finish import ORIGIN, Finished, Job, bucket_path, finish
+from tasks.stores._finish import ORIGIN, Finished, Job, bucket_path, finish, first_sequence
 from tasks.stores._parts import Parts, ahead, read_part_column
 
 if TYPE_CHECKING:
@@ -156,23 +167,6 @@ def _shuffle(
         parts.append([rows] if owner is None else partition(rows, owner, config.buckets))
 
 
-def _first_sequence(previous: Path | None, buckets: int, table: Table) -> int:
-    """Highest sequence number of an earlier run; new rows count on from there.
-
-    Raises:
-        DataError: the earlier run had another number of buckets.
-    """
-    import polars as pl
-
-    if previous is None:
-        return 0
-    if len(list(previous.glob("bucket-*.parquet"))) != buckets:
-        raise DataError(f"{table.name}: the earlier run had another number of buckets; ingest everything again")
-    if SEQUENCE not in table.names:
-        return 0
-    return pl.scan_parquet(previous / "bucket-*.parquet").select(pl.col(SEQUENCE).max()).collect().item() or 0
-
-
 def _table(
     table: Table, batches: "Iterator[pa.RecordBatch]", config: IngestConfig, place: Path, previous: Path | None,
     as_of: datetime | None, now: datetime, run: Mapper,
@@ -181,7 +175,7 @@ def _table(
     import polars as pl
 
     buckets = config.buckets if table.name in BUCKETED else 1
-    tally = _Tally(sequence=_first_sequence(previous, buckets, table))
+    tally = _Tally(sequence=first_sequence(previous, buckets, table))
     folder = place / ".parts"
     shutil.rmtree(folder, ignore_errors=True)
     try:
