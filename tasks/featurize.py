@@ -17,5 +17,5 @@ def featurize(
 ) -> Fitted:
     """Fits one family on the first `high` share of everyone's history."""
     key = f"featurize-{kind_of(config)}".replace("_", "-")
-    with metered(key, f"{key} on {high:.0%} of every history") as meter:
+    with metered(key, f"featurize {kind_of(config)} of the first {high:.0%} of everyone's history") as meter:
         return fit_family(tables, config, run, high, execution, meter)
