@@ -144,7 +144,7 @@ def _fill(folder, texts, pause):
 
 def test_concurrent_runs_leave_each_text_once(tmp_path):
     texts = [[f"text {i}" for i in range(start, start + 300)] for start in (0, 100, 200)]
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork would inherit locks that other tests' threads held
     runs = [context.Process(target=_fill, args=(tmp_path, some, 0.001)) for some in texts]
     for run in runs:
         run.start()
