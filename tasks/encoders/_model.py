@@ -1,6 +1,7 @@
 """Loads a language model from a checked folder and dresses it as an encoder; transformer.py and causal.py share it."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,16 @@ def build(
     """
     folder = _resolve(config)
     weights = check_folder(folder, config.sha256)
+    seen = tuple(sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()))
+    return _built(config, device, pooling, default, end_token, folder, weights, seen)
+
+
+@lru_cache(maxsize=1)
+def _built(
+    config: LanguageModelConfig, device: str, pooling: Pooling | None, default: Pooling, end_token: bool, folder: Path,
+    weights: str, seen: tuple[tuple[str, int, int], ...],
+) -> LanguageModelEncoder:  # fmt: skip
+    """The encoder of a checked folder with these files: slices of a run share one, a changed folder is read anew."""
     place = device_of(device)
     dtype = dtype_of(config.dtype, place)
     model, tokenizer = load_parts(folder)

@@ -180,3 +180,14 @@ def test_the_gpu_agrees_with_the_cpu(bert, compiled):
     exact = transformer.load(transformer.Config(model=str(bert), dtype="float32"), "cpu").encode(TEXTS)
     config = transformer.Config(model=str(bert), dtype="bfloat16", compile=compiled)
     assert (exact * transformer.load(config, "cuda").encode(TEXTS)).sum(axis=1).min() >= 0.999
+
+
+def test_a_model_is_loaded_once_until_its_folder_or_config_changes(bert, tmp_path):
+    folder = shutil.copytree(bert, tmp_path / "model")
+    config = transformer.Config(model=str(folder), dtype="float32")
+    first = transformer.load(config, "cpu")
+    assert transformer.load(config, "cpu") is first
+    pooling = folder / "1_Pooling"
+    pooling.mkdir()
+    (pooling / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    assert transformer.load(config, "cpu") is not first
