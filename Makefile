@@ -34,7 +34,7 @@ demo: $(STAMP)  ## retrain on MovieLens-100K and tell what came out
 	@$(BIN)/fenqun retrain --config deployments/configs/movielens.yaml
 
 test: $(STAMP)  ## the fast tests (under 10 minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(STAMP)  ## the slow tests: real servers, kills, browser
 	$(BIN)/python -m pytest -m "slow and not benchmark"
