@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 from flows.config import RetrainConfig, load
 from schemas.errors import FenqunError
 from schemas.runs import Summary
 from tasks.serving.asking import expect
-from tasks.serving.plugins import module_of
+from tasks.serving.plugins import module_of, settle
 from tasks.stores.home import home
 
 
@@ -16,10 +18,10 @@ def retrain(path: str, overrides: Sequence[str]) -> None:
     """Runs `retrain` here and tells what came out."""
     config = load(path, overrides)
     looked_at(config)
-    Path(home()).mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-    from flows.retrain import retrain as flow
+    with prefect_starting():
+        from flows.retrain import retrain as flow
 
+        settle()
     tell(flow(config))
 
 
@@ -80,17 +82,35 @@ def assign(path: str, overrides: Sequence[str], only_touched: bool) -> None:
     config = load(path, overrides)
     expect(home(), config.segmentation)  # what can be known at once is told before servers start
     looked_at(config)
-    quiet()
-    from flows.assign import assign as flow
+    with prefect_starting():
+        from flows.assign import assign as flow
 
+        settle()
     told = flow(config, only_touched)
     print(f"{told.segmentation}: {told.users} users assigned by version {told.model_version}, {told.moved} moved")
 
 
-def quiet() -> None:
-    """Makes the state folder and keeps Prefect's log to warnings."""
+@contextmanager
+def prefect_starting() -> Iterator[None]:
+    """Starts Prefect's temporary server, where none is configured, while the block imports what a flow needs.
+
+    Both take seconds. What goes wrong with the server here goes wrong again, and is told, when the flow asks for it.
+    """
     Path(home()).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    import prefect.server.api.server  # noqa: F401  here, so that the thread imports nothing while the block does
+    from prefect.client.orchestration import get_client
+
+    def start() -> None:
+        with suppress(Exception):
+            get_client(sync_client=True)
+
+    starting = Thread(target=start, name="start Prefect")
+    starting.start()
+    try:
+        yield
+    finally:
+        starting.join()
 
 
 def check(path: str, overrides: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.commands import quiet
+from flows.commands import prefect_starting
 from schemas.config import LedgerConfig
 from schemas.errors import FenqunError
 from schemas.runs import Decided, Told
@@ -17,8 +17,8 @@ def promote(segmentation: str, version: str, author: str, reason: str, tracking_
     override_of(author, reason)
     books = LedgerConfig(tracking_uri=tracking_uri)
     Ledger(books, home(), segmentation).version(version)  # a version that is not there is told before servers start
-    quiet()
-    from flows.promote import promote as flow
+    with prefect_starting():
+        from flows.promote import promote as flow
 
     told = flow(segmentation, version, author, reason, books)
     verdict = told.verdict

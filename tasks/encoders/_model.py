@@ -10,9 +10,10 @@ import numpy as np
 from schemas.errors import DataError, UsageError
 from tasks.encoders import _cpu, _engine
 from tasks.encoders._base import LanguageModelConfig, Progress, check_texts, collect, fingerprint
-from tasks.encoders._packaged import find, folder_of, home_of
+from tasks.encoders._place import device_of, dtype_of
 from tasks.encoders._pooling import Pooling, described, described_limit, mean_of_chunks, pool, truncated
-from tasks.encoders._safety import check_folder, check_loaded, from_hub, tokenizer_hash
+from tasks.encoders._safety import check_folder, check_loaded, tokenizer_hash
+from tasks.encoders._stamp import resolve
 from tasks.encoders._tokens import Tokeniser
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ def build(
         DataError: the model is not there, not complete or not safe.
         UsageError: the config asks for what the model or the machine has not.
     """
-    folder = _resolve(config)
-    weights = check_folder(folder, config.sha256)
+    folder, expected = resolve(config)
+    weights = check_folder(folder, expected)
+    if config.sha256 not in (None, weights):
+        check_folder(folder, config.sha256)
     seen = tuple(sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()))
     return _built(config, device, pooling, default, end_token, folder, weights, seen)
 
@@ -162,54 +165,6 @@ def load_parts(folder: Path) -> tuple[Any, Any]:
         raise DataError(f"{folder}: the model cannot be loaded ({line}): give a complete model folder") from error
     check_loaded(folder, info)
     return model.eval().requires_grad_(False), tokenizer
-
-
-def device_of(name: str) -> "torch.device":
-    """The torch device for `auto`, `cpu`, `cuda` or `cuda:1`.
-
-    Raises:
-        UsageError: the name is unknown or the machine has no such device.
-    """
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"device {name!r} is unknown: use auto, cpu, cuda or cuda:1") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device {name!r} is not on this machine ({torch.cuda.device_count()} CUDA devices): use auto")
-    return device
-
-
-def dtype_of(name: str, device: "torch.device") -> "torch.dtype":
-    """The dtype of the layers; `auto` is bfloat16 where the device has matrix units for it, else float32.
-
-    On CPUs only AMX counts: with AVX-512 alone bfloat16 products save little and casts cost more.
-    """
-    import torch
-
-    if name != "auto":
-        return torch.bfloat16 if name == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    return torch.bfloat16 if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32
-
-
-def _resolve(config: LanguageModelConfig) -> Path:
-    """The folder that a config's `model` means: a folder, a packaged model, or a hub model at its revision."""
-    if not config.model.strip():
-        raise UsageError(f"encoder {config.kind} names no model: give a folder, or a hub name with its revision")  # type: ignore[attr-defined]
-    folder = Path(config.model).expanduser()
-    if folder.is_dir() or folder.is_absolute():
-        return folder
-    packaged = find(config.model)
-    if packaged is None or config.revision is not None:
-        return from_hub(config.model, config.revision, config.offline)
-    unpacked = folder_of(packaged, home_of(config.home))
-    check_folder(unpacked, packaged.sha256)
-    return unpacked
 
 
 def _limit(config: LanguageModelConfig, model: Any, tokenizer: Any, own: int | None) -> int:

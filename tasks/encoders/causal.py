@@ -10,6 +10,9 @@ from pydantic import Field
 
 from tasks.encoders._base import LanguageModelConfig
 from tasks.encoders._model import LanguageModelEncoder, build
+from tasks.encoders._stamp import stamp
+
+__all__ = ["Config", "load", "stamp"]
 
 
 class Config(LanguageModelConfig):

@@ -7,8 +7,8 @@ from pathlib import Path
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import ExecutionConfig, Section, TextsConfig
 from schemas.runs import Embedded
+from tasks.serving.encoding import known
 from tasks.serving.fitting import distinct_texts, fit_text_weights, fit_texts
-from tasks.serving.plugins import module_of
 from tasks.serving.progress import Progress
 from tasks.stores.embeddings import EmbeddingCache, fill
 
@@ -36,18 +36,12 @@ def embed_users(
         pooling: Hears (done, of) of averaging.
     """
     os.environ.setdefault("FENQUN_HOME", run.home)
-    encoder = module_of("encoders", encoder_config).load(encoder_config, execution.device)
-    cache = EmbeddingCache(Path(run.home) / "embeddings", encoder.fingerprint, encoder.dim)
+    encoder = known(encoder_config, execution.device, run.home)
+    facts = encoder.facts
+    cache = EmbeddingCache(Path(run.home) / "embeddings", facts["fingerprint"], facts["dimension"])
     weights = fit_text_weights(tables, config, run, high, execution)
     counts = fill(cache, encoder, distinct_texts(tables, config, weights, run, execution, high), encoding)
-    fitted = fit_texts(tables, config, cache.get, encoder.fingerprint, run, high, execution, pooling)
-    told = {
-        "kind": encoder_config.kind,  # type: ignore[attr-defined]
-        "config": getattr(encoder, "config", encoder_config).model_dump(mode="json"),  # `auto` as it was resolved here
-        "fingerprint": encoder.fingerprint,
-        "weights_sha256": getattr(encoder, "weights_sha256", None),
-        "dimension": encoder.dim,
-    }
+    fitted = fit_texts(tables, config, cache.get, facts["fingerprint"], run, high, execution, pooling)
     return Embedded(
-        config=config.model_dump(mode="json"), fitted=fitted, encoder=told, hits=counts.hits, misses=counts.misses
+        config=config.model_dump(mode="json"), fitted=fitted, encoder=facts, hits=counts.hits, misses=counts.misses
     )

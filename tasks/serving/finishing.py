@@ -1,11 +1,10 @@
 """What a bundle gets once it can assign: reasons where it has none yet, and the ladder for thin users."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.artifacts import ArtifactRef, RunContext
+from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.config import ExecutionConfig
 from schemas.tables import BUCKETED, EVENTS, USER_ID, Bucket
 from tasks.segments import _reasons as reasons
@@ -13,11 +12,10 @@ from tasks.segments import bundle as bundles
 from tasks.segments.bundle import Bundle
 from tasks.segments.segmenter import reason_columns, stacked
 from tasks.serving.compose import Lookup, segmenter
-from tasks.serving.thin import with_ladder
-from tasks.stores.buckets import count, read_bucket
-
-if TYPE_CHECKING:
-    pass
+from tasks.serving.learning import keep_state
+from tasks.serving.thin import ladder_state
+from tasks.stores.artifacts import fingerprint, load_state
+from tasks.stores.buckets import contents, count, read_bucket
 
 LADDER_USERS = 2_000
 
@@ -39,8 +37,15 @@ def finished(
         bundle = _with_reasons(bundle, tables, lookup, run)
     if EVENTS.name not in tables:  # thin means few events
         return bundle
-    sample = first_users(read_bucket(tables, 0), LADDER_USERS)
-    return with_ladder(bundle, sample, run.as_of, run.seed, lookup=lookup, device=execution.device)
+    content = contents(tables)[0]
+    digest = fingerprint("ladder", bundles.content_sha256(bundle), content, run.as_of, run.seed, run.code_version)
+
+    def measured() -> State:
+        sample = first_users(read_bucket(tables, 0), LADDER_USERS)
+        return ladder_state(bundle, sample, run.as_of, run.seed, lookup=lookup, device=execution.device)
+
+    ladder = load_state(keep_state(run, "state-ladder", digest, measured))
+    return Bundle(bundle.manifest, {**bundle.states, bundles.LADDER: ladder})
 
 
 def _with_reasons(bundle: Bundle, tables: Mapping[str, ArtifactRef], lookup: Lookup | None, run: RunContext) -> Bundle:

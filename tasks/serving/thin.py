@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from schemas.artifacts import State
 from schemas.tables import EVENTS, SEQUENCE, TEXTS, TIMESTAMP, USER_ID, Bucket
 from tasks.segments import bundle
 from tasks.segments import ladder as ladders
@@ -23,14 +24,14 @@ ATTRIBUTES, TEXT_RUNG, BOTH = "attributes", "texts", "attributes+texts"
 Blocks = Mapping[str, np.ndarray]
 
 
-def with_ladder(
+def ladder_state(
     bundle_: Bundle, bucket: Bucket, as_of: datetime, seed: int, *, lookup: compose.Lookup | None = None,
     device: str = "auto",
-) -> Bundle:  # fmt: skip
-    """The bundle with a ladder that was measured on the users of one bucket (a few thousand are plenty).
+) -> State:  # fmt: skip
+    """The ladder of a bundle, measured on the users of one bucket (a few thousand are plenty).
 
     Args:
-        bundle_: Without a ladder, or with one that is replaced.
+        bundle_: Without a ladder, or with one that is not looked at.
         bucket: Whole histories of a sample of users.
         as_of: Nothing later is looked at.
         seed: Seed of the folds.
@@ -38,8 +39,7 @@ def with_ladder(
         device: Device of that encoder.
     """
     plain = replace(compose.segmenter(bundle_, lookup=lookup, device=device), ladder=None)
-    measured = measure(plain, bucket, as_of, seed)
-    return Bundle(bundle_.manifest, {**bundle_.states, bundle.LADDER: measured.to_state()})
+    return measure(plain, bucket, as_of, seed).to_state()
 
 
 def measure(segmenter: Segmenter, bucket: Bucket, as_of: datetime, seed: int) -> Ladder:

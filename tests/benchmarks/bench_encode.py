@@ -56,14 +56,14 @@ def main() -> None:
     from sentence_transformers import SentenceTransformer
 
     from tasks.encoders import transformer
-    from tasks.encoders._model import _resolve
+    from tasks.encoders._stamp import resolve
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     model = sys.argv[2] if len(sys.argv) > 2 else "all-MiniLM-L6-v2"
     texts = mixed_texts(count)
     configs = {dtype: transformer.Config(model=model, dtype=dtype) for dtype in ("float32", "bfloat16")}
     ours = {dtype: transformer.load(config, "cpu") for dtype, config in configs.items()}
-    theirs = SentenceTransformer(str(_resolve(configs["float32"])), device="cpu")
+    theirs = SentenceTransformer(str(resolve(configs["float32"])[0]), device="cpu")
     sizes = np.array([len(row) for row in ours["float32"].engine.tokenise(texts)[0]])
     print(f"{len(texts)} distinct texts, shares {SHARES}, {sizes.sum()} tokens")
     print("tokens, quantiles 0/25/50/75/90/99/100 %:", np.percentile(sizes, [0, 25, 50, 75, 90, 99, 100]).astype(int))

@@ -28,9 +28,9 @@ def theirs(encoder_config, texts):
         pytest.skip("sentence-transformers is not installed")
     from sentence_transformers import SentenceTransformer
 
-    from tasks.encoders._model import _resolve
+    from tasks.encoders._stamp import resolve
 
-    return SentenceTransformer(str(_resolve(encoder_config)), device="cpu").encode(texts, show_progress_bar=False)
+    return SentenceTransformer(str(resolve(encoder_config)[0]), device="cpu").encode(texts, show_progress_bar=False)
 
 
 def cosine(a, b):

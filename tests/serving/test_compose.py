@@ -181,7 +181,8 @@ def test_a_family_that_answers_in_another_order_is_refused(fitted):
 
 def test_thin_users_get_the_rung_that_was_measured_best(fitted, tmp_path):
     made, bucket, _ = fitted
-    grown = thin.with_ladder(made, bucket, AS_OF, 0, device="cpu")
+    ladder = thin.ladder_state(made, bucket, AS_OF, 0, device="cpu")
+    grown = bundle.Bundle(made.manifest, {**made.states, bundle.LADDER: ladder})
     bundle.save(grown, tmp_path / "b")
     ours = compose.segmenter(bundle.load(tmp_path / "b"), device="cpu")
     table = dict(zip(ours.ladder.rungs, ours.ladder.accuracy, strict=True))
