@@ -43,7 +43,9 @@ class Facts(Report):
     columns: dict[str, str] = Field(default_factory=dict, description="columns at hand and their dtypes")
     unfit: tuple[str, ...] = Field(default=(), description="columns of another dtype than the contract's")
     counts: dict[str, int] = Field(default_factory=dict, description="rows that break a condition")
-    first: dict[str, str] = Field(default_factory=dict, description="locator of one row that breaks a condition")
+    first: dict[str, str] = Field(
+        default_factory=dict, description="locator of one row that breaks a condition, or columns"
+    )
     moments: dict[str, Moments] = Field(default_factory=dict, description="of numeric columns, finite values only")
     shares: dict[str, dict[str, int]] = Field(default_factory=dict, description="rows per value of few-valued columns")
     numbers: dict[str, float] = Field(default_factory=dict, description="further figures about the table")

@@ -96,9 +96,12 @@ class EvaluationReport(Report):
     warm: bool = Field(False, description="started from the champion")
 
     def value(self, name: str) -> float | None:
-        """Value of a metric; None where it is missing."""
+        """Value of a metric, or of a figure among its details such as `silhouette.cosine`; None where it is missing."""
+        name, _, detail = name.partition(".")
         metric = self.metrics.get(name)
-        return None if metric is None else metric.value
+        if metric is None or metric.value is None or not detail:
+            return None if metric is None else metric.value
+        return metric.details.get(detail, metric.value if metric.space == detail else None)
 
 
 class Choice(Report):

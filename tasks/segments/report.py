@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 Interval = tuple[float, float] | None
 MEASURES = ("precision", "recall", "coverage")
 COLUMNS = {
-    "heldout_lift": "lift (validation)", "stability": "stability", "silhouette": "silhouette", "wcss": "WCSS",
-    "davies_bouldin": "Davies-Bouldin", "calinski_harabasz": "Calinski-Harabasz", "balance": "balance",
+    "heldout_lift": "lift (validation)", "stability": "stability", "silhouette.cosine": "silhouette (cosine)",
+    "wcss": "WCSS", "davies_bouldin": "Davies-Bouldin", "calinski_harabasz": "Calinski-Harabasz", "balance": "balance",
     "noise_share": "noise", "churn": "churn",
 }  # fmt: skip
 """Metrics of the candidates' table and what the page calls them; one that no candidate has is left out."""

@@ -92,7 +92,7 @@ def measure(context: EvaluationContext, config: EvaluateConfig) -> dict[str, Met
 
 def summarise(reports: Sequence[EvaluationReport]) -> list[dict[str, Any]]:
     """One plain row per candidate, for tables in Prefect and the report."""
-    names = ("silhouette", "wcss", "balance", "noise_share", "stability", "heldout_lift")
+    names = ("silhouette.cosine", "wcss", "balance", "noise_share", "stability", "heldout_lift")
     return [
         {
             "candidate": report.candidate,

@@ -56,11 +56,18 @@ def _swept(contest: Contest) -> list[Drawn]:
     """Silhouette and within-cluster sum of squares against the number of segments, where one algorithm tried three."""
     fresh = [one for one in contest.reports if one.kind == contest.report.kind and "k" in one.params and not one.warm]
     found = []
-    for metric, caption in (("silhouette", "Silhouette against k"), ("wcss", "Elbow: within-cluster sum of squares")):
+    swept = (("silhouette.cosine", "Silhouette (cosine) against k"), ("wcss", "Elbow: within-cluster sum of squares"))
+    for metric, caption in swept:
         points = [(one.params["k"], value) for one in fresh if (value := one.value(metric)) is not None]
         if len(points) > 2:
             ks, values = zip(*points, strict=True)
-            found.append(Drawn(caption, figures.against_k(ks, values, metric, contest.report.params["k"]), CANDIDATES))
+            found.append(
+                Drawn(
+                    caption,
+                    figures.against_k(ks, values, metric.replace(".", ", "), contest.report.params["k"]),
+                    CANDIDATES,
+                )
+            )
     return found
 
 

@@ -1,6 +1,6 @@
 """Figures about a whole table that follow from its counts: shares, shifts since the previous run, totals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from schemas import tables as t
 from schemas.facts import Facts
@@ -17,29 +17,35 @@ def complete(facts: Facts, all_facts: Mapping[str, Facts], previous: Facts | Non
         all_facts: The same of all tables of the hand-over.
         previous: The table in the previous accepted run; None where there was none.
     """
-    numbers = _shares(facts) | _open(facts) | _segments(facts, all_facts)
-    if previous is not None:
-        numbers |= shifts(facts, previous)
-    update = {"numbers": facts.numbers | numbers, "previous": previous, "tables": tuple(all_facts)}
+    numbers, at = _shares(facts) | _segments(facts, all_facts), dict(facts.first)
+    for name, columns in _open(facts).items():
+        numbers[name], at[name] = float(len(columns)), _named(columns)
+    for name, (distance, column) in (shifts(facts, previous) if previous is not None else {}).items():
+        numbers[name], at[name] = distance, column
+    update = {"numbers": facts.numbers | numbers, "first": at, "previous": previous, "tables": tuple(all_facts)}
     return facts.model_copy(update=update)
 
 
-def shifts(facts: Facts, previous: Facts) -> dict[str, float]:
-    """Distance from the previous run.
+def _named(columns: Sequence[str]) -> str:
+    return ", ".join(columns[:3]) + (f" and {len(columns) - 3} more" if len(columns) > 3 else "")
+
+
+def shifts(facts: Facts, previous: Facts) -> dict[str, tuple[float, str]]:
+    """Distance from the previous run, and the column that moved furthest.
 
     `mean_shift` is the largest |mean − previous mean| / previous standard deviation over the numeric columns;
     `share_shift` the largest total variation distance, ½ Σ |p − q|, over the few-valued columns.
     """
     made = {}
     means = [
-        abs(facts.moments[name].mean - old.mean) / old.std
+        (abs(facts.moments[name].mean - old.mean) / old.std, name)
         for name, old in previous.moments.items()
         if name in facts.moments and old.std > 0
     ]
     if means:
         made["mean_shift"] = max(means)
     distances = [
-        _distance(facts.shares[name], old)
+        (_distance(facts.shares[name], old), name)
         for name, old in previous.shares.items()
         if name in facts.shares and name in _COMPARED
     ]
@@ -67,13 +73,14 @@ def _shares(facts: Facts) -> dict[str, float]:
     return made
 
 
-def _open(facts: Facts) -> dict[str, float]:
+def _open(facts: Facts) -> dict[str, list[str]]:
+    """Columns that are empty or hold one value only, where a table may have any columns."""
     filled = {name.removeprefix("filled "): n for name, n in facts.counts.items() if name.startswith("filled ")}
     if "attributes.nonfinite" not in facts.counts:
         return {}
     constant = [name for name in filled if (m := facts.moments.get(name)) is not None and m.n > 1 and m.m2 == 0]
-    empty = sum(count == 0 for count in filled.values())
-    return {"attributes.empty_columns": float(empty), "attributes.constant_columns": float(len(constant))}
+    empty = [name for name, count in filled.items() if count == 0]
+    return {"attributes.empty_columns": empty, "attributes.constant_columns": constant}
 
 
 def _segments(facts: Facts, all_facts: Mapping[str, Facts]) -> dict[str, float]:

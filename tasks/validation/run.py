@@ -103,7 +103,7 @@ def run(
         stage: raw, features or published; part of the names in the Data Docs.
         table: The table's name.
         context: Where results are stored for the Data Docs; None: a fresh one.
-        locators: Where a row stands that breaks a condition, by name of the fact.
+        locators: Where a row stands that breaks a condition, or which columns a figure speaks of, by fact.
     """
     from great_expectations import ValidationDefinition
 
@@ -142,11 +142,12 @@ def _read(outcome: dict[str, Any], table: str, rows: int, locators: Mapping[str,
         failed, checked = int(result["unexpected_count"]), int(result["element_count"])
         return RuleResult(**common, checked=checked, failed=failed, observed=f"{failed} of {checked} rows")
     value = result.get("observed_value")
+    where = locators.get(bounds["column"])
     if meta.get("counts"):
-        where = locators.get(bounds["column"])
         words = f"{int(value)} of {rows} rows" + (f", the first at {where}" if where and not passed else "")
         return RuleResult(**common, checked=rows, failed=int(value), observed=words)
-    return RuleResult(**common, checked=1, failed=int(not passed), observed=_words(value) or "nothing")
+    words = (_words(value) or "nothing") + (f" ({where})" if where and not passed else "")
+    return RuleResult(**common, checked=1, failed=int(not passed), observed=words)
 
 
 def _raised(info: Mapping[str, Any]) -> str:

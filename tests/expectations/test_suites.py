@@ -224,3 +224,12 @@ def test_a_larger_previous_run_bounds_the_rows():
     report, _ = check("events", lambda frame: frame.head(N // 2 - 1), previous=previous)
     (row_change,) = [r for r in report.results if r.rule == "events.row_change"]
     assert (row_change.passed, row_change.observed, row_change.bound) == (False, "9", "between 10 and 60")
+
+
+@pytest.mark.parametrize("rule", ["user_features.empty_columns", "user_features.constant_columns", "events.mean_shift"])
+def test_a_figure_of_the_whole_table_names_the_column_it_speaks_of(rule):
+    table = rule.split(".")[0]
+    report, _ = check(table, FAULTS[rule], previous=remembered(table), rule=rule)
+    (found,) = [result for result in report.results if result.rule == rule]
+    assert not found.passed
+    assert found.observed.endswith("(value)" if table == "events" else "(share)")

@@ -33,7 +33,7 @@ def contest(home):
         candidate = Candidate(name=name, algorithm=algorithm)
         attempts.append(Attempt(candidate=candidate, fitted=fit_candidate(candidate, ref, ref, {}, run), vectors=ref))
         metrics = {
-            "silhouette": Metric(name="silhouette", value=0.5, n=120),
+            "silhouette": Metric(name="silhouette", value=0.5, n=120, space="cosine"),
             "stability": Metric(name="stability", value=0.9, n=120, interval=(0.8, 1.0)),
         }
         reports.append(EvaluationReport(candidate=name, kind=algorithm["kind"], params=algorithm, metrics=metrics))
@@ -46,7 +46,7 @@ def test_every_curve_that_a_candidate_left_is_drawn(tmp_path):
     profiles = tuple(SegmentProfile(segment_id=f"s{i}", name=f"n{i}", size=40, share=0.3) for i in range(3))
     drawn = reporting.drawn(found, profiles, 1)
     assert [one.caption for one in drawn] == [
-        "Users on the first two principal axes", "Users of each segment", "Silhouette against k",
+        "Users on the first two principal axes", "Users of each segment", "Silhouette (cosine) against k",
         "Stability of each candidate, with its 95 % interval", "Silhouette of every user, by segment",
         "Dendrogram, ward-k3", "Distances to the k-th neighbour, dbscan",
     ]  # fmt: skip
