@@ -10,7 +10,7 @@ from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.config import Section
 from schemas.evaluation import FittedClusterer, HeldOut
 from schemas.runs import Candidate
-from schemas.tables import EVENTS, ITEM_ID, USER_ID, USERS
+from schemas.tables import EVENTS, ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID, USERS
 from tasks.serving.fitting import matrix
 from tasks.serving.lessons import lesson, source
 from tasks.serving.plugins import module_of, plugin
@@ -89,16 +89,18 @@ def heldout(tables: Refs, users: "pl.Series", low: float, high: float) -> HeldOu
     """Interactions before `low` and between `low` and `high` of everyone's history; None where there are no events."""
     import polars as pl
 
-    from tasks.metrics._split import interactions, slice_events
+    from tasks.metrics._split import cells, matrix_of, slice_events
 
     if EVENTS.name not in tables:
         return None
-    frames = list(read_frames(tables[EVENTS.name]))
-    before = pl.concat([slice_events(frame, 0.0, low) for frame in frames])
-    after = pl.concat([slice_events(frame, low, high) for frame in frames])
-    items = pl.concat([frame.get_column(ITEM_ID) for frame in frames]).unique().sort().to_list()
-    ids = users.to_list()
-    return HeldOut(interactions(before, ids, items), interactions(after, ids, items, binary=True))
+    events = tables[EVENTS.name]
+    items = pl.concat([frame.unique() for frame in read_frames(events, (ITEM_ID,))])[ITEM_ID].unique().sort()
+    before, after = [], []
+    for frame in read_frames(events, (USER_ID, ITEM_ID, TIMESTAMP, SEQUENCE)):
+        before.append(cells(slice_events(frame, 0.0, low), users, items))
+        after.append(cells(slice_events(frame, low, high), users, items))
+    shape = len(users), len(items)
+    return HeldOut(matrix_of(before, *shape), matrix_of(after, *shape, binary=True))
 
 
 def truth_groups(tables: Refs, users: "pl.Series", column: str) -> "pl.Series":

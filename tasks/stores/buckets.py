@@ -47,12 +47,12 @@ def count(refs: Refs) -> int:
     return max(ref.buckets for ref in refs.values())
 
 
-def read_frames(ref: ArtifactRef) -> "Iterator[pl.DataFrame]":
-    """The bucket frames of one table, in order."""
+def read_frames(ref: ArtifactRef, columns: Sequence[str] | None = None) -> "Iterator[pl.DataFrame]":
+    """The bucket frames of one table, in order; all their columns, or only some."""
     import polars as pl
 
     for number in range(ref.buckets):
-        yield pl.read_parquet(bucket_file(ref, number))
+        yield pl.read_parquet(bucket_file(ref, number), columns=None if columns is None else list(columns))
 
 
 def read_table(ref: ArtifactRef) -> "pl.DataFrame":
