@@ -47,15 +47,27 @@ def pair_sums(users: "pl.Series", items: "pl.Series", weights: np.ndarray) -> Pi
     import polars as pl
 
     kept = pl.Series(weights > 0)
-    left, right, weights = users.filter(kept), items.filter(kept), weights[weights > 0]
-    users, items = left.unique().sort(), right.unique().sort()
-    rows, columns = locate(users, left), locate(items, right)
-    order = np.lexsort((weights, columns, rows))  # sums must not depend on the order in which rows arrive
-    rows, columns, weights = rows[order], columns[order], weights[order]
-    fresh = np.ones(len(rows), bool)
-    fresh[1:] = (np.diff(rows) != 0) | (np.diff(columns) != 0)
+    (users, rows), (items, columns) = _coded(users.filter(kept)), _coded(items.filter(kept))
+    pair, weights = rows * len(items) + columns, weights[weights > 0]
+    order = np.argsort(pair)
+    pair, weights = pair[order], weights[order]
+    fresh = np.ones(len(pair), bool)
+    fresh[1:] = np.diff(pair) != 0
+    repeated = np.flatnonzero(~fresh | ~np.append(fresh[1:], True))
+    order = np.lexsort((weights[repeated], pair[repeated]))  # sums must not depend on the order in which rows arrive
+    weights[repeated] = weights[repeated][order]
     sums = np.bincount(np.cumsum(fresh) - 1, weights, int(fresh.sum()))  # adds in order, one by one
-    return Piece(users, items, rows[fresh].astype(np.int32), columns[fresh].astype(np.int32), sums)
+    rows, columns = np.divmod(pair[fresh], max(len(items), 1))
+    return Piece(users, items, rows.astype(np.int32), columns.astype(np.int32), sums)
+
+
+def _coded(ids: "pl.Series") -> "tuple[pl.Series, np.ndarray]":
+    """The distinct ids, sorted, and (n,) int64 the position of each id among them."""
+    if ids.is_sorted():  # users are, as ingest leaves them
+        run = ids.rle_id().to_numpy().astype(np.int64)
+        return ids.gather(np.flatnonzero(np.diff(run, prepend=-1))), run
+    distinct = ids.unique().sort()
+    return distinct, locate(distinct, ids)
 
 
 def event_weight(

@@ -1,4 +1,4 @@
-"""The behaviour family on 10M events of 500k users, beside one DuckDB query and one lazy Polars query; and interest.
+"""The behaviour family on 10M events of 500k users, beside one DuckDB query and one lazy Polars query; other families.
 
 Run: `python -m tests.benchmarks.bench_features [--events 10000000] [--repeats 3]`. Every measurement is a process of
 its own (so that peak memory is its own), the sides take turns, and medians are printed. Not timed: making the buckets,
@@ -25,13 +25,14 @@ import polars as pl
 
 from schemas.artifacts import State
 from tasks.cleaning.shuffle import partition
-from tasks.features import behaviour, interest
+from tasks.features import behaviour, collaborative, interest
 from tasks.features._common import moment
 from tests.benchmarks._feature_rivals import lazy, sql
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 THREADS = 2
-FAMILIES = {"behaviour": behaviour, "interest": interest}
+FAMILIES = {"behaviour": behaviour, "interest": interest, "collaborative": collaborative}
+ALONE = ("interest", "collaborative")  # families that no rival computes here
 
 
 def make(folder: Path, events: int, buckets: int) -> None:
@@ -122,13 +123,18 @@ SIDES = {
     "polars": lambda folder: polars_query(folder, "in-memory"),
     "polars-streaming": lambda folder: polars_query(folder, "streaming"),
     "interest": lambda folder: ours(folder, "interest"),
+    "collaborative": lambda folder: ours(folder, "collaborative"),
     "shuffle": shuffle,
 }
 
 
+IMPORTS = {"duckdb": "duckdb", "interest": "scipy.sparse", "collaborative": "scipy.sparse.linalg"}
+"""What a side would else import while it is timed."""
+
+
 def one(side: str, folder: Path, out: str) -> None:
     """One measurement, in this process: prints seconds and peak memory as JSON."""
-    importlib.import_module({"duckdb": "duckdb", "interest": "scipy.sparse"}.get(side, "polars"))
+    importlib.import_module(IMPORTS.get(side, "polars"))
     start, busy = time.perf_counter(), time.process_time()
     frame = SIDES[side](folder)
     seconds, cpu = time.perf_counter() - start, time.process_time() - busy
@@ -178,7 +184,7 @@ def compare(events: int, repeats: int, buckets: int, sides: list[str]) -> dict[s
             times = " ".join(f"{run['seconds']:.2f}" for run in runs[side])
             peak = max(run["peak"] for run in runs[side])
             print(f"{side:18s} median {median[side]:6.2f} s  ({times})  CPU {cpu[side]:6.2f} s  peak {peak:.2f} GiB")
-        rivals = [side for side in sides if side not in ("ours", "interest", "shuffle")]
+        rivals = [side for side in sides if side not in ("ours", *ALONE, "shuffle")]
         difference(folder, rivals)
         if rivals:
             fastest = min(rivals, key=median.__getitem__)
@@ -194,15 +200,17 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--buckets", type=int, default=16)
+    parser.add_argument("--alone", action="store_true", help="without the rivals")
     parser.add_argument("--one", nargs=2)
     parser.add_argument("--out", default="")
     asked = parser.parse_args()
     if asked.one:
         one(asked.one[0], Path(asked.one[1]), asked.out)
         return
-    small = compare(asked.events // 10, asked.repeats, asked.buckets, ["ours", "interest"])
-    large = compare(asked.events, asked.repeats, asked.buckets, list(SIDES))
-    for family in ("ours", "interest"):
+    grown = ["ours", *ALONE]
+    small = compare(asked.events // 10, asked.repeats, asked.buckets, grown)
+    large = compare(asked.events, asked.repeats, asked.buckets, grown if asked.alone else list(SIDES))
+    for family in grown:
         wall, cpu = (more / less for more, less in zip(large[family], small[family], strict=True))
         print(f"{family}: ten times the events cost {wall:.1f} times the time, {cpu:.1f} times the CPU")
 
