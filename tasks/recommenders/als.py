@@ -9,10 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from schemas.config import Section
-from tasks.recommenders._ranked import Ranked, check
+from tasks.recommenders._ranked import check
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
+
+_HIDDEN = np.finfo(np.float32).min / 2  # implicit gives items that it leaves out the least float32
 
 
 class Config(Section):
@@ -49,14 +51,15 @@ class Factors:
         Returns:
             (m, n) int64 column numbers, best first, −1 where nothing is left; (m, n) float64 scores, NaN there.
         """
-        users = np.asarray(users, np.int64)
+        from implicit.cpu.topk import topk
+
+        users, width = np.asarray(users, np.int64), min(n, len(self.items))
         chosen, scores = np.full((len(users), n), -1), np.full((len(users), n), np.nan)
-        step = max(1, 4_000_000 // max(len(self.items), 1))
-        for start in range(0, len(users), step):
-            part = users[start : start + step]
-            ranked = Ranked(self._scores(part), np.arange(len(part)), self.interactions[part])
-            found = ranked.recommend(np.arange(len(part)), n, exclude_seen)
-            chosen[start : start + step], scores[start : start + step] = found
+        if len(users) and width:
+            seen = self.interactions[users] if exclude_seen else None
+            found, values = topk(self.items, self.users[users], width, filter_query_items=seen)
+            left = values > _HIDDEN
+            chosen[:, :width], scores[:, :width] = np.where(left, found, -1), np.where(left, values, np.nan)
         return chosen, scores
 
     def top(self, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,9 +69,6 @@ class Factors:
         scores = np.asarray(means, np.float64).reshape(-1, self.users.shape[1]) @ self.items.T.astype(np.float64)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
         return order, np.take_along_axis(scores, order, axis=1)
-
-    def _scores(self, users: np.ndarray) -> np.ndarray:
-        return self.users[users].astype(np.float64) @ self.items.T.astype(np.float64)
 
 
 def fit(
