@@ -34,10 +34,10 @@ demo: $(STAMP)  ## retrain on MovieLens-100K and tell what came out
 	@$(BIN)/fenqun retrain --config deployments/configs/movielens.yaml
 
 test: $(STAMP)  ## the fast tests (under 10 minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(STAMP)  ## the slow tests: real servers, kills, browser
-	$(BIN)/python -m pytest -m "slow and not benchmark"
+	$(BIN)/python -m pytest -rs -m "slow and not benchmark"
 
 benchmark: $(STAMP)  ## side-by-side measurements; minutes each, on a quiet machine
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python -m tests.benchmarks.$$(basename $$script .py); done
