@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.clusterers._common import check_rows, is_dask
+from tasks.clusterers._common import check_rows, is_dask, row_blocks
 
 
 @dataclass
@@ -64,10 +64,10 @@ def blocks_of(X: Any) -> Blocks:
         return Blocks([X], np.array([0, len(X)]), lazy=False)
     import dask
 
-    X = X.rechunk({1: -1})
-    parts = [dask.delayed(_read)(part) for part in X.to_delayed().ravel()]
-    return Blocks(parts, np.append(0, np.cumsum(X.chunks[0])), lazy=True)
+    found = row_blocks(X)
+    parts = [dask.delayed(_read)(block, start) for block, start, _ in found]
+    return Blocks(parts, np.append(0, np.cumsum([size for *_, size in found])), lazy=True)
 
 
-def _read(block: Any) -> np.ndarray:
-    return check_rows(np.asarray(block))
+def _read(block: Any, start: int) -> np.ndarray:
+    return check_rows(np.asarray(block), start=start)

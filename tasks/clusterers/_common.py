@@ -21,14 +21,22 @@ def name_of(config: Section) -> str:
     return "-".join([kind_of(config), *parts])
 
 
-def check_rows(X: np.ndarray) -> np.ndarray:
+def check_rows(X: np.ndarray, width: int | None = None, start: int = 0) -> np.ndarray:
     """X as a C-ordered float32 array (n, d).
 
+    Args:
+        X: rows.
+        width: columns that it was fitted on; None: any.
+        start: number of its first row, where X is a block of more rows.
+
     Raises:
-        DataError: X is no matrix, is empty, or holds NaN, inf or values too large to square; the column is named.
+        DataError: X is no matrix, is empty, has another width, or holds NaN, inf or values too large to square; the
+            column is named.
     """
     if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
         raise DataError(f"the vectors must be a matrix with at least one row and one column, not of shape {X.shape}")
+    if width is not None and X.shape[1] != width:
+        raise DataError(f"the vectors have {X.shape[1]} columns, the segments were fitted on {width}: align them")
     with np.errstate(over="ignore", invalid="ignore"):
         rows = np.ascontiguousarray(X, dtype=np.float32)
         flat = rows.ravel()
@@ -40,8 +48,8 @@ def check_rows(X: np.ndarray) -> np.ndarray:
     column = int(bad.any(axis=0).argmax())
     row = int(bad[:, column].argmax())
     raise DataError(
-        f"column {column} of the vectors holds {X[row, column]} in row {row} ({int(bad.sum())} such values in all): "
-        "fill, clip or set aside what is not a finite number"
+        f"column {column} of the vectors holds {X[row, column]} in row {start + row} ({int(bad.sum())} such values in "
+        "all): fill, clip or set aside what is not a finite number"
     )
 
 
@@ -49,8 +57,9 @@ def check_k(n: int, k: int) -> None:
     """Refuse fewer rows than segments.
 
     Raises:
-        DataError: n is less than k.
+        DataError: n is less than k, or not known.
     """
+    check_known(n)
     if n < k:
         raise DataError(f"{n} users cannot make {k} segments: lower k to {n} or bring more users")
 
@@ -58,6 +67,26 @@ def check_k(n: int, k: int) -> None:
 def is_dask(X: Any) -> bool:
     """Whether X is a Dask array, asked without importing Dask."""
     return type(X).__module__.partition(".")[0] == "dask"
+
+
+def check_known(n: float) -> None:
+    """Refuse a Dask array that does not know how many rows it has.
+
+    Raises:
+        DataError: n is NaN.
+    """
+    if n != n:
+        raise DataError("the Dask array does not know its number of rows: call its compute_chunk_sizes() first")
+
+
+def row_blocks(X: Any) -> list[tuple[Any, int, int]]:
+    """The row blocks of a Dask array (n, d) that hold rows: each delayed, with its first row and its number of rows."""
+    check_known(X.shape[0])
+    X = X.rechunk({1: -1})
+    sizes = np.array(X.chunks[0], np.int64)
+    starts = np.cumsum(sizes) - sizes
+    found = zip(X.to_delayed().ravel(), starts.tolist(), sizes.tolist(), strict=True)
+    return [(block, start, size) for block, start, size in found if size]
 
 
 def in_memory(X: Any) -> np.ndarray:
@@ -95,8 +124,8 @@ def outlier_warnings(X: np.ndarray, labels: np.ndarray) -> list[str]:
 
     Extreme: more than 50 robust deviations, |x − median| / (1.4826 MAD), of a sample of at most 10,000 rows.
     """
-    sizes = np.bincount(labels[labels >= 0])
-    tiny = np.flatnonzero((sizes > 0) & (sizes <= max(1, len(X) // 1000)))
+    names, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    tiny = names[sizes <= max(1, len(X) // 1000)]
     if not len(tiny) or len(X) < 3:
         return []
     sample = np.asarray(X[:: max(1, len(X) // 10_000)], dtype=np.float64)  # of a Dask array too
@@ -135,7 +164,7 @@ class Centroids:
 
     def assign(self, X: np.ndarray) -> Assignment:
         """The nearest centroid of each row of X (n, d)."""
-        return Assignment(*nearest(check_rows(X), self.centroids, self.space))
+        return Assignment(*nearest(check_rows(X, self.centroids.shape[1]), self.centroids, self.space))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The centroids."""
@@ -148,9 +177,8 @@ def assign_blocks(X: Any, centroids: np.ndarray, space: Space) -> tuple[np.ndarr
         return _assigned(X, centroids, space)
     import dask
 
-    blocks = X.rechunk({1: -1}).to_delayed().ravel()
-    task = dask.delayed(lambda block: _assigned(check_rows(np.asarray(block)), centroids, space))
-    parts = dask.compute(*[task(block) for block in blocks])
+    task = dask.delayed(lambda block, start: _assigned(check_rows(np.asarray(block), start=start), centroids, space))
+    parts = dask.compute(*[task(block, start) for block, start, _ in row_blocks(X)])
     return np.concatenate([p[0] for p in parts]), sum(p[1] for p in parts)
 
 

@@ -45,7 +45,7 @@ class Exemplars:
         Distance is to the nearest exemplar (or the segment's centroid), second the next nearest segment; of noise it is
         the nearest one. Exact float64 differences, ties to the lower segment.
         """
-        X = check_rows(X)
+        X = check_rows(X, self.rows.shape[1])
         if not len(self.rows):
             nothing = np.full(len(X), -1, np.int32)
             return Assignment(nothing, np.full(len(X), np.inf), nothing.copy())

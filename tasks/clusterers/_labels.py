@@ -15,7 +15,7 @@ def classes_of(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
     Returns:
         known (m,) rows, their place (m,) among the classes, classes (c,) sorted, and codes (c,) int32: the integers
-        themselves, or the places.
+        themselves where they fit, else the places.
 
     Raises:
         DataError: fewer than two classes.
@@ -29,15 +29,32 @@ def classes_of(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     elif whole:
         known = np.flatnonzero(y >= 0)
     else:
-        known = np.flatnonzero([v is not None and v == v and str(v) != "" for v in y.tolist()])
+        known = np.flatnonzero([v is not None and (v == v) is True and str(v) != "" for v in y.tolist()])
         y = np.array([str(v) for v in y.tolist()])
     classes, place = np.unique(y[known], return_inverse=True)
     if len(classes) < 2:
         raise DataError(
             f"the labels of {len(known)} users make {len(classes)} class(es): a classifier needs two or more"
         )
-    codes = classes if whole else np.arange(len(classes))
+    codes = classes if whole and classes[-1] <= np.iinfo(np.int32).max else np.arange(len(classes))
     return known, place, classes, codes.astype(np.int32)
+
+
+def calm(X: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """X (n, d) without extreme values, and a warning where there were any: one could outweigh all others in a fit.
+
+    Extreme: beyond a column's median by 50 times the distance within which 99 % of its values are; it is cut to that
+    distance.
+    """
+    middle = np.median(X, axis=0)
+    usual = np.quantile(np.abs(X - middle), 0.99, axis=0).astype(X.dtype)
+    extreme = (np.abs(X - middle) > 50 * usual) & (usual > 0)  # 0: the column is constant but for a few
+    rows, columns = np.nonzero(extreme)
+    if not len(rows):
+        return X, []
+    told = f"{len(rows)} extreme value(s) were cut for the fit, such as {X[rows[0], columns[0]]:.3g}"
+    calmed = np.where(extreme, np.clip(X, middle - usual, middle + usual), X)
+    return calmed, [f"{told} in column {columns[0]}; clip or set aside such users"]
 
 
 def class_report(

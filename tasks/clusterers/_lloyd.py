@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.errors import DataError
-from tasks.clusterers._common import check_rows, is_dask
+from tasks.clusterers._common import check_known, check_rows, is_dask, row_blocks
 from tasks.clusterers._distances import Space, unit_rows
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def sweeper(X: Any, space: Space, device: str = "cpu") -> Sweep:
     On another device than the CPU the blocks are torch tensors there, whose kernel is `partial_sums` too.
     """
 
-    def rows(block: np.ndarray) -> np.ndarray:
-        block = check_rows(np.asarray(block))
+    def rows(block: np.ndarray, start: int = 0) -> np.ndarray:
+        block = check_rows(np.asarray(block), start=start)
         return unit_rows(block).astype(np.float32) if space == "cosine" else block
 
     if not is_dask(X):
@@ -41,9 +41,13 @@ def sweeper(X: Any, space: Space, device: str = "cpu") -> Sweep:
         return lambda kernel: [kernel(whole[i : i + step]) for i in range(0, len(whole), step)]
     import dask
 
-    blocks = X.rechunk({1: -1}).to_delayed().ravel()
+    blocks = row_blocks(X)
     # The kernel reads the block inside its task, so that a worker holds a few blocks at a time and hands back sums.
-    return lambda kernel: list(dask.compute(*[dask.delayed(lambda b, f=kernel: f(rows(b)))(block) for block in blocks]))
+    return lambda kernel: list(
+        dask.compute(
+            *[dask.delayed(lambda b, at, f=kernel: f(rows(b, at)))(block, start) for block, start, _ in blocks]
+        )
+    )
 
 
 def partial_sums(rows: Any, centroids: np.ndarray) -> Sums:
@@ -144,6 +148,7 @@ def seeds(sample: np.ndarray, k: int, rng: np.random.Generator, given: np.ndarra
 def sample_rows(X: Any, size: int, rng: np.random.Generator) -> np.ndarray:
     """At most `size` rows of X (n, d), drawn evenly without replacement; only the sample comes into memory."""
     n = X.shape[0]
+    check_known(n)
     if n <= size:
         return check_rows(np.asarray(X))
     return check_rows(np.asarray(X[np.sort(rng.choice(n, size, replace=False))]))

@@ -5,6 +5,7 @@ Only rows whose two nearest centroids are closer than the rounding of those prod
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -25,7 +26,10 @@ def label_rows(X: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
     many = torch.get_num_threads()
     edges = np.linspace(0, len(X), (many if len(X) >= FEW else 1) + 1).astype(int).tolist()
-    rows, targets = torch.from_numpy(X), torch.from_numpy(np.ascontiguousarray(centroids, np.float32))
+    with catch_warnings():
+        simplefilter("ignore", UserWarning)  # that X may be read-only: nothing writes to it
+        rows = torch.from_numpy(X)
+    targets = torch.from_numpy(np.ascontiguousarray(centroids, np.float32))
     try:
         with ThreadPoolExecutor(many, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             parts = list(pool.map(lambda edge: _label_share(rows[edge[0] : edge[1]], targets), pairwise(edges)))

@@ -12,10 +12,10 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
-from tasks.clusterers._common import check_rows, in_memory, means
+from tasks.clusterers._common import check_rows, in_memory, means, outlier_warnings
 from tasks.clusterers._distances import Space, distances_to, unit_rows
 from tasks.clusterers._exemplars import two_best
-from tasks.clusterers._labels import class_report, classes_of
+from tasks.clusterers._labels import calm, class_report, classes_of
 from tasks.clusterers._models import linear_arrays, linear_scores, tree_arrays, tree_scores
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Classified:
 
     def scores(self, X: np.ndarray) -> np.ndarray:
         """Scores (n, c) float64 of the classes: planes of a linear model, class shares of trees."""
-        X = check_rows(X)
+        X = check_rows(X, self.centroids.shape[1])
         if "roots" in self.model:
             return tree_scores(X, self.model)
         return linear_scores(X, self.model)
@@ -111,12 +111,13 @@ def fit(
         raise DataError(f"the classifier needs a label for each of {len(X)} users: give a label column")
     known, place, classes, codes = classes_of(np.asarray(y))
     seed = int(rng.integers(2**31))
-    report, warnings = class_report(_estimator(config, seed), X[known], place, classes, config.folds, seed)
-    estimator = _estimator(config, seed).fit(X[known], place)
-    rows = unit_rows(X[known]) if config.space == "cosine" else X[known]
-    centres = means(rows, place, len(classes))
+    taught, cut = calm(X[known])
+    report, warnings = class_report(_estimator(config, seed), taught, place, classes, config.folds, seed)
+    estimator = _estimator(config, seed).fit(taught, place)
+    centres = means(unit_rows(taught) if config.space == "cosine" else taught, place, len(classes))
     fitted = Classified(_model_arrays(estimator, config), codes, centres, config.space)
     fitted.labels = fitted.assign(X).labels
+    warnings += cut + outlier_warnings(X, fitted.labels)
     fitted.extras = {"classes": classes.tolist(), "report": report, "warnings": warnings}
     return fitted
 

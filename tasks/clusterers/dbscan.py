@@ -3,7 +3,7 @@
 Paper: Ester, Kriegel, Sander and Xu 1996. Labels equal scikit-learn's up to renumbering; no neighbour list is kept.
 """
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -26,7 +26,7 @@ class Config(Section):
 
     kind: Literal["dbscan"] = "dbscan"
     space: Space = Field("euclidean", description="distance: euclidean, or cosine (1 − cosine)")
-    eps: float | Literal["auto"] = Field(
+    eps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["auto"] = Field(
         "auto", description="radius of a neighbourhood, in the space's distance; auto: the knee of the k-distance curve"
     )
     min_samples: int = Field(10, ge=1, description="users within eps, oneself included, that make a core point")

@@ -71,13 +71,13 @@ class Mixture:
 
     def responsibilities(self, X: np.ndarray) -> np.ndarray:
         """Probability (n, k) float64 of each segment for each row of X (n, d); rows sum to 1."""
-        logs = self.log_likelihoods(check_rows(X))
+        logs = self.log_likelihoods(check_rows(X, self.means.shape[1]))
         shares = np.exp(logs - logs.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True)
 
     def assign(self, X: np.ndarray) -> Assignment:
         """The likeliest segment of each row of X (n, d) and the next; distance is to the segment's mean."""
-        X = check_rows(X)
+        X = check_rows(X, self.means.shape[1])
         labels, _, second = two_best(-self.log_likelihoods(X))
         return Assignment(labels, distances_to(X, self.means, labels, self.space), second)
 
@@ -128,6 +128,12 @@ def fit(
     return fitted
 
 
+def _floor(rows: np.ndarray, config: Config) -> float:
+    """What is added to each variance: more than the rounding of EM's sums, and more than 0 where all rows are alike."""
+    rounding = 1e-14 * float(np.square(rows).mean())
+    return max(config.floor * float(rows.var(axis=0).mean()), rounding) or config.floor
+
+
 def _em(rows: np.ndarray, config: Config, rng: np.random.Generator, init: np.ndarray | None) -> Any:
     import warnings
 
@@ -139,7 +145,7 @@ def _em(rows: np.ndarray, config: Config, rng: np.random.Generator, init: np.nda
         covariance_type=config.covariance,
         n_init=config.n_init,
         max_iter=config.max_iter,
-        reg_covar=max(config.floor * float(rows.var(axis=0).mean()), 1e-12),
+        reg_covar=_floor(rows, config),
         means_init=None if init is None else points(init, config.space),
         random_state=int(rng.integers(2**31)),
     )

@@ -1,6 +1,7 @@
 """The classifier keeps arrays alone and predicts what scikit-learn predicts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score
 
@@ -80,3 +81,34 @@ def test_a_class_of_one_is_told():
     fitted = classifier.fit(X, classifier.Config(), np.random.default_rng(0), y=y)
     assert fitted.extras["report"] == {}
     assert "one user only" in fitted.extras["warnings"][0]
+
+
+@pytest.mark.parametrize("algorithm", ["logistic", "svm", "tree", "forest"])
+def test_one_extreme_user_spoils_nobody_else_and_is_told(algorithm):
+    X, y = draw()
+    config = classifier.Config(algorithm=algorithm, trees=20)
+    plain = classifier.fit(X, config, np.random.default_rng(0), y=y)
+    X = X.copy()
+    X[11, 2] += 1e6
+    fitted = classifier.fit(X, config, np.random.default_rng(0), y=y)
+    assert (fitted.labels == plain.labels).mean() > 0.98
+    assert np.abs(fitted.centroids - plain.centroids).max() < 5
+    assert any("column 2" in line for line in fitted.extras["warnings"])
+
+
+def test_a_rare_value_is_not_taken_for_an_extreme_one():
+    X, y = draw()
+    X[:, 4] = 0
+    X[::200, 4] = 1
+    assert classifier.fit(X, classifier.Config(), np.random.default_rng(0), y=y).extras["warnings"] == []
+
+
+def test_numbers_too_large_for_a_label_become_places_and_nobody_knows_a_missing_one():
+    X, y = draw(classes=2)
+    large = np.array([7, 5_000_000_000])[y]
+    fitted = classifier.fit(X, classifier.Config(), np.random.default_rng(0), y=large)
+    assert fitted.extras["classes"] == [7, 5_000_000_000]
+    assert set(fitted.labels.tolist()) == {0, 1}
+    text = pd.Series(np.array(["a", "b"])[y], dtype="string")
+    text[:3] = pd.NA
+    assert classifier.fit(X, classifier.Config(), np.random.default_rng(0), y=text).extras["classes"] == ["a", "b"]

@@ -3,6 +3,7 @@
 import dask.array as da
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
@@ -100,3 +101,9 @@ def test_labels_equal_scikit_learns_on_two_workers():
         lazy = da.from_array(X, chunks=(1500, -1))
         fitted = dbscan.fit(lazy, dbscan.Config(eps=eps, min_samples=6), np.random.default_rng(0))
     same_as_scikit_learn(fitted, X, eps, "euclidean")
+
+
+@pytest.mark.parametrize("eps", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_radius_is_a_finite_number_above_zero(eps):
+    with pytest.raises(ValidationError, match="eps"):
+        dbscan.Config(eps=eps)

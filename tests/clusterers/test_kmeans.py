@@ -120,3 +120,13 @@ def test_far_from_the_origin_it_still_finds_the_segments():
     X, truth = draw()
     fitted = kmeans.fit(X + np.float32(1e4), kmeans.Config(k=6), np.random.default_rng(0))
     assert adjusted_rand_score(truth, fitted.labels) > 0.99
+
+
+def test_a_spherical_warm_start_reads_directions_whatever_their_length():
+    X, _ = draw(spread=2.0)
+    start = minibatch_kmeans.fit(X, minibatch_kmeans.Config(k=6, space="cosine"), np.random.default_rng(0)).centroids
+    lengths = np.array([1e-3, 1, 5, 0.1, 100, 1])[:, None]
+    for module in (kmeans, minibatch_kmeans):
+        config = module.Config(k=6, space="cosine")
+        plain, scaled = (module.fit(X, config, np.random.default_rng(1), init=i) for i in (start, start * lengths))
+        assert np.array_equal(plain.labels, scaled.labels)

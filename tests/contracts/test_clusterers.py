@@ -96,6 +96,46 @@ def test_refuses_what_is_not_finite_and_names_the_column(kind, space, bad, blobs
 
 
 @pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_refuses_rows_of_another_width(kind, space, blobs):
+    fitted = fit(kind, space, *blobs)
+    for columns in (1, D - 1, D + 1):
+        with pytest.raises(DataError, match=f"have {columns} columns, the segments were fitted on {D}"):
+            fitted.assign(np.ones((3, columns), np.float32))
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_a_dask_array_may_have_empty_blocks_and_must_know_its_rows(kind, space, blobs):
+    import dask.array as da
+
+    X, truth = blobs
+    half = len(X) // 2
+    X = da.from_array(X, chunks=((0, half, 0, len(X) - half, 0), D))
+    assert adjusted_rand_score(truth, fit(kind, space, X, truth).labels) >= 0.99
+    unknown = X[X[:, 0] > -1e9]
+    if kind in ("classifier", "communities", "gaussian_mixture"):  # these bring it into memory
+        assert adjusted_rand_score(truth, fit(kind, space, unknown, truth).labels) >= 0.99
+    else:
+        with pytest.raises(DataError, match="compute_chunk_sizes"):
+            fit(kind, space, unknown, truth)
+
+
+@pytest.mark.parametrize("kind", kinds("clusterers"))
+@pytest.mark.parametrize("scale", [1e-15, 1e12])
+def test_the_unit_of_the_vectors_does_not_matter(kind, scale, blobs):
+    X, truth = blobs
+    fitted = fit(kind, "euclidean", (X * np.float64(scale)).astype(np.float32), truth)
+    assert adjusted_rand_score(truth, fitted.labels) >= 0.99
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_rows_that_cannot_be_written_to_are_read_without_a_word(kind, space, blobs, recwarn):
+    X = blobs[0].copy()
+    X.flags.writeable = False
+    fit(kind, space, X, blobs[1]).assign(X)
+    assert [str(one.message) for one in recwarn if one.category is UserWarning] == []
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
 def test_degenerate_rows_get_a_label_or_a_clear_word(kind, space):
     rng = np.random.default_rng(5)
     same = np.ones((40, 3), np.float32)
