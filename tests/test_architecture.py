@@ -3,9 +3,12 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOWS = sorted((ROOT / "flows").glob("*.py"))
@@ -77,13 +80,33 @@ assert not list(pathlib.Path(".").iterdir())
     assert result.returncode == 0, result.stderr
 
 
+def locked() -> dict[str, str]:
+    lines = (ROOT / "deployments" / "requirements.lock").read_text().splitlines()
+    return dict(line.partition(";")[0].strip().split("==") for line in lines if "==" in line.partition("#")[0])
+
+
 def test_the_lock_keeps_the_pins_that_keeps_prefect_alive():
     """fastapi from 0.155 on stops Prefect's server, sqlalchemy 2.1 its cron schedules; `pip check` sees neither."""
-    lock = dict(
-        line.split("==")
-        for line in (ROOT / "deployments" / "requirements.lock").read_text().splitlines()
-        if "==" in line
-    )
+    lock = locked()
     assert tuple(map(int, lock["fastapi"].split(".")[:2])) < (0, 151)
     assert tuple(map(int, lock["SQLAlchemy"].split(".")[:2])) < (2, 1)
     assert lock["torch"] == "2.13.0"
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_lock_is_whole_for_every_python_that_is_supported(python):
+    """It was frozen on one of them; what a package needs on another stands in it too, with its marker."""
+    names = {canonicalize_name(name) for name in locked()}
+    here = {"python_version": python, "python_full_version": f"{python}.4", "extra": ""}
+    missing = []
+    for name in names:
+        try:
+            wanted = [Requirement(line) for line in requires(name) or ()]
+        except PackageNotFoundError:  # needed by another Python only
+            continue
+        missing += [
+            f"{name} needs {one}"
+            for one in wanted
+            if (one.marker is None or one.marker.evaluate(here)) and canonicalize_name(one.name) not in names
+        ]
+    assert not missing

