@@ -67,9 +67,19 @@ def _people(asked: list[dict[str, Any]], known: "pl.DataFrame | None") -> "pl.Da
         values = [person.get(name) for person in asked]
         try:
             columns[name] = pl.Series(name, values, strict=False).cast(dtype)
-        except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+        except (pl.exceptions.PolarsError, TypeError, OverflowError, UnicodeError) as error:
             raise DataError(f"request: {ATTRIBUTES}.{name} has to be {dtype}") from error
-    return pl.DataFrame(columns).sort(USER_ID)
+    return _finite(pl.DataFrame(columns), ATTRIBUTES).sort(USER_ID)
+
+
+def _finite(frame: "pl.DataFrame", what: str) -> "pl.DataFrame":
+    """The frame itself; NaN is a way of saying nothing, infinity is a mistake."""
+    import polars.selectors as cs
+
+    for column in frame.select(cs.float()):
+        if column.is_infinite().any():
+            raise DataError(f"request: {what}.{column.name} is infinite in a row")
+    return frame
 
 
 def _json(value: Any, what: str) -> Any:
@@ -80,9 +90,14 @@ def _json(value: Any, what: str) -> Any:
         raise DataError(f"request: {what} is text, but not JSON") from error
 
 
+def _nothing(value: Any) -> bool:
+    """Whether nothing was sent: null, or NaN, which is a frame's way of saying so."""
+    return value is None or (isinstance(value, float) and value != value)
+
+
 def _object(value: Any, what: str) -> dict[str, Any]:
     value = _json(value, what)
-    if value is None or isinstance(value, float):  # NaN: a frame's way of saying nothing
+    if _nothing(value):
         return {}
     if not isinstance(value, Mapping):
         raise DataError(f"request: {what} has to be an object")
@@ -91,7 +106,7 @@ def _object(value: Any, what: str) -> dict[str, Any]:
 
 def _rows(value: Any, table: Table) -> list[dict[str, Any]]:
     value = _json(value, table.name)
-    if value is None or isinstance(value, float):
+    if _nothing(value):
         return []
     if not isinstance(value, Iterable) or isinstance(value, Mapping):
         raise DataError(f"request: {table.name} has to be a list of rows")
@@ -110,17 +125,17 @@ def _frame(rows: list[dict[str, Any]], table: Table) -> "pl.DataFrame":
         row[TIMESTAMP] = _moment(row.get(TIMESTAMP), table.name)
     try:
         frame = pl.DataFrame(rows, schema=table.polars_schema(), strict=True)
-    except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+    except (pl.exceptions.PolarsError, TypeError, OverflowError, UnicodeError) as error:
         raise DataError(f"request: {table.name} cannot be read: {str(error).splitlines()[0][:200]}") from error
     for column in table.required:
         if frame[column].null_count():
             raise DataError(f"request: {table.name}.{column} is missing in a row")
-    return frame
+    return _finite(frame, table.name)
 
 
 def _moment(value: Any, table: str) -> datetime:
     try:
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError, OverflowError) as error:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import mlflow.pyfunc
+import numpy as np
 import polars as pl
 import pytest
 from mlflow.exceptions import MlflowException
@@ -187,6 +188,10 @@ def test_mlflows_model_answers_what_training_answered(shop, served):
         ({"events": {"item_id": "i1"}}, "list of rows"),
         ({"attributes": {"shoe size": 3}}, "not known to the model"),
         ({"attributes": [1]}, "has to be an object"),
+        ({"events": 5.5}, "list of rows"),
+        ({"events": [{"item_id": "i1", "event": "view", "timestamp": True}]}, "timestamp has to be ISO text"),
+        ({"events": [{"item_id": "i1", "event": "view", "timestamp": 0, "value": np.inf}]}, "value is infinite"),
+        ({"texts": [{"text": "half a letter \ud800", "timestamp": 0, "kind": "post"}]}, "texts cannot be read"),
     ],
 )
 def test_a_request_that_cannot_be_read_is_told_in_one_line(served, user, words):
