@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LINES = 20_000
+_BYTES = 64 * 2**20  # of lines that are held at once
 _MAX_LINE = 64 * 2**20
 _BROKEN = "not a JSON object"
 
@@ -19,16 +20,17 @@ _BROKEN = "not a JSON object"
 def batches(place: Place, encoding: str, offset: int = 0) -> "Iterator[pa.RecordBatch]":
     """Rows under the file's own names, with row numbers and, where a line could not be read, the problem."""
     chunk: list[dict[str, Any] | None] = []
-    first = 1
+    first, held = 1, 0
     with opened(place, offset) as stream:
         while line := stream.readline(_MAX_LINE):
             if len(line) == _MAX_LINE:
                 raise DataError(f"{place.name}: line {first + len(chunk)} is longer than {_MAX_LINE:,} bytes")
             if line.strip(b"\r\n\t \xef\xbb\xbf"):
                 chunk.append(_object(line, encoding))
-            if len(chunk) == _LINES:
+                held += len(line)
+            if len(chunk) == _LINES or held >= _BYTES:
                 yield _batch(chunk, first)
-                first, chunk = first + len(chunk), []
+                first, chunk, held = first + len(chunk), [], 0
     if chunk:
         yield _batch(chunk, first)
 

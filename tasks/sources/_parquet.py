@@ -1,7 +1,8 @@
 """Parquet as a stream of bounded batches, however small the file claims to be.
 
-Footers lie: a few kilobytes of repeated long texts decode to gigabytes. Text columns are read as dictionaries, each
-value once, so that the decoded size of a batch is known exactly before it is decoded, and it is decoded in slices.
+Footers lie: a few kilobytes of repeated long texts decode to gigabytes. Text columns that may do so are read as
+dictionaries, each value once, so that the decoded size of a batch is known exactly before it is decoded, and it is
+decoded in slices. What cannot be read so (lists of numbers, rare encodings) is read few rows at a time.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _ROWS = 2**18
 _SLICE = 128 * 2**20  # decoded bytes that are made at once
+_TIGHT = 16  # pages that shrink by more than this when packed hold repeated texts
+_DELTA = ("DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY")  # pyarrow reads no dictionaries from these
 
 
 def _open(stream: Any, place: Place, **options: Any) -> Any:
@@ -39,17 +42,44 @@ def header(place: Place) -> list[str]:
         return list(_open(stream, place).schema_arrow.names)
 
 
-def _repeating(file: Any, wanted: list[str]) -> list[str]:
-    """Text columns that are stored as dictionaries: the ones that can decode to far more than they are."""
-    import pyarrow as pa
+def _plan(file: Any, wanted: list[str]) -> tuple[list[str], int]:
+    """Paths of the text columns to read as dictionaries, and how many rows of the others fit into a slice."""
+    metadata, coded, width = file.metadata, [], 1.0
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    for number in range(metadata.num_columns):
+        leaf = metadata.schema.column(number)
+        if leaf.path not in wanted and not any(leaf.path.startswith(f"{name}.") for name in wanted):
+            continue
+        chunks = [(group.column(number), max(group.num_rows, 1)) for group in groups]
+        if _is_text(leaf) and any(_repeats(chunk) for chunk, _ in chunks):
+            coded.append(leaf.path)
+        else:
+            width += max((_width(leaf, chunk, rows) for chunk, rows in chunks), default=0.0)
+    return coded, max(1, min(_ROWS, int(_SLICE / width)))
 
-    if not file.metadata.num_row_groups:
-        return []
-    schema, group = file.schema_arrow, file.metadata.row_group(0)
-    chunks = (group.column(number) for number in range(group.num_columns))
-    coded = {chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page}
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return [name for name in wanted if name in coded and any(kind(schema.field(name).type) for kind in kinds)]
+
+def _is_text(leaf: Any) -> bool:
+    """Whether it holds texts or bytes, outside of maps and records."""
+    kinds = ("STRING", "NONE", "JSON", "ENUM")
+    return bool(
+        leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type in kinds and leaf.max_repetition_level < 2
+    )
+
+
+def _repeats(chunk: Any) -> bool:
+    """Whether texts can decode to far more than they take in the file."""
+    tight = chunk.total_uncompressed_size > _TIGHT * max(chunk.total_compressed_size, 1)
+    return (chunk.has_dictionary_page or tight) and not set(_DELTA) & set(chunk.encodings)
+
+
+def _width(leaf: Any, chunk: Any, rows: int) -> float:
+    """Decoded bytes per row, on average; of texts that share beginnings, at most."""
+    each = chunk.num_values / rows
+    if leaf.physical_type != "BYTE_ARRAY":
+        return float(each * max(8, leaf.length or 0))
+    if "DELTA_BYTE_ARRAY" in chunk.encodings or leaf.max_repetition_level or chunk.has_dictionary_page:
+        return float(min(each * chunk.total_uncompressed_size, _SLICE / 64))
+    return float(chunk.total_uncompressed_size / rows)
 
 
 def batches(place: Place, wanted: list[str]) -> "Iterator[pa.RecordBatch]":
@@ -61,14 +91,23 @@ def batches(place: Place, wanted: list[str]) -> "Iterator[pa.RecordBatch]":
     import pyarrow as pa
 
     with opened(place) as stream:
-        repeating = _repeating(_open(stream, place), wanted)
+        repeating, rows = _plan(_open(stream, place), wanted)
         stream.seek(0)
         file = _open(stream, place, read_dictionary=repeating)
         try:
-            for batch in file.iter_batches(batch_size=_ROWS, columns=wanted):
+            for batch in file.iter_batches(batch_size=rows, columns=wanted):
                 yield from _decoded(batch)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             raise DataError(f"{place.name} is damaged: {' '.join(str(error).split())[:160]}") from None
+
+
+def _dictionary(array: "pa.Array") -> "pa.Array | None":
+    """The dictionary-coded texts of a column, or of a column of lists; None where it is neither."""
+    import pyarrow as pa
+
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        array = array.flatten()
+    return array if pa.types.is_dictionary(array.type) else None
 
 
 def decoded_bytes(batch: "pa.RecordBatch") -> int:
@@ -78,19 +117,40 @@ def decoded_bytes(batch: "pa.RecordBatch") -> int:
 
     total = 0
     for array in batch.columns:
-        if pa.types.is_dictionary(array.type):
-            lengths = compute.binary_length(array.dictionary)
-            total += compute.sum(lengths.take(array.indices).cast(pa.int64())).as_py() or 0
-        else:
+        coded = _dictionary(array)
+        if coded is None or not _texts(coded.type.value_type):
             total += array.nbytes
+            continue
+        lengths = compute.binary_length(coded.dictionary)
+        total += compute.sum(lengths.take(coded.indices).cast(pa.int64())).as_py() or 0
     return total
+
+
+def _texts(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    )
+
+
+def _plain(array: "pa.Array") -> "pa.Array":
+    """The column without dictionaries. A slice of lists holds on to the texts of all, so only its own are taken."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_dictionary(array.type):
+        return array.cast(array.type.value_type)
+    lengths = compute.fill_null(compute.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.append(0, np.cumsum(lengths)), pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, _plain(array.flatten()), mask=array.is_null())
 
 
 def _decoded(batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
     """The batch with plain columns, in slices of bounded size."""
-    import pyarrow as pa
-
-    coded = [name for name in batch.schema.names if pa.types.is_dictionary(batch.schema.field(name).type)]
+    coded = [name for name in batch.schema.names if _dictionary(batch.column(name)) is not None]
     if not coded:
         yield batch
         return
@@ -101,6 +161,5 @@ def _decoded(batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
         return
     for name in coded:
         place = batch.schema.get_field_index(name)
-        array = batch.column(place)
-        batch = batch.set_column(place, name, array.cast(array.type.value_type))
+        batch = batch.set_column(place, name, _plain(batch.column(place)))
     yield batch
