@@ -1,5 +1,6 @@
 """One column at a time: raw values into the contract's dtype, and the rows that cannot follow."""
 
+import json
 from typing import TYPE_CHECKING
 
 from tasks.cleaning.reasons import Reason
@@ -25,6 +26,12 @@ def _text_of_floats(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     whole = series.set(~finite | big | fraction, None)
     problems = [(~finite, Reason.NOT_FINITE), (big, Reason.BIG_FLOAT_ID), (fraction, Reason.FRACTION_ID)]
     return whole.cast(pl.Int64).cast(pl.String), problems
+
+
+def _text_of_decimals(series: "pl.Series") -> "tuple[pl.Series, Problems]":
+    """Whole numbers without their `.00`; fractions are problems."""
+    text = series.cast(str).str.replace(r"\.0+$", "")
+    return text, [(text.str.contains(".", literal=True), Reason.FRACTION_ID)]
 
 
 def _decode(series: "pl.Series") -> "tuple[pl.Series, Problems]":
@@ -56,9 +63,19 @@ def _as_text(series: "pl.Series") -> "tuple[pl.Series, Problems]":
         return _decode(series)
     if series.dtype.is_float():
         return _text_of_floats(series)
+    if series.dtype.is_decimal():
+        return _text_of_decimals(series)
     if series.dtype.is_nested():
         return pl.Series(series.name, [None] * len(series), dtype=pl.String), []
     return series.cast(pl.String), []
+
+
+def _json(series: "pl.Series") -> "pl.Series":
+    """Nested values as JSON texts."""
+    import polars as pl
+
+    texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in series.to_list()]
+    return pl.Series(series.name, texts, dtype=pl.String)
 
 
 def readable(series: "pl.Series") -> "tuple[pl.Series, Problems]":
@@ -106,8 +123,11 @@ def _identifier(series: "pl.Series") -> "tuple[pl.Series, Problems]":
 
 
 def free_text(series: "pl.Series", max_bytes: int) -> "tuple[pl.Series, Problems]":
-    """Titles, descriptions, messages, attributes: any script, without NUL, at most `max_bytes` of UTF-8."""
-    text, problems = _as_text(series)
+    """Titles, descriptions, messages, attributes: any script, without NUL, at most `max_bytes` of UTF-8.
+
+    Records and lists of lists are told as JSON.
+    """
+    text, problems = (_json(series), []) if series.dtype.is_nested() else _as_text(series)
     long = text.str.len_bytes() > max_bytes
     return text, [*problems, (long, Reason.TOO_LONG), (text.str.contains("\0", literal=True), Reason.NUL)]
 

@@ -27,6 +27,7 @@ from schemas.tables import (
     USER_ID,
     WEIGHT,
     Column,
+    Dtype,
     Table,
 )  # fmt: skip
 from tasks.cleaning import columns
@@ -86,13 +87,21 @@ def _coerce(
 def _open_columns(batch: "pl.DataFrame", table: Table, reading: Reading) -> tuple[Column, ...]:
     """The batch's further columns: those of a declared key, and all where the table takes them.
 
-    Numbers are float64, the rest is text.
+    Numbers are float64, lists are lists of texts, the rest is text.
     """
     if not table.open:
         return tuple(Column(name, "string") for name in reading.key if name not in table.names)
     extra = [name for name in batch.columns if name not in table.names and name not in (ROW, PROBLEM)]
-    numeric = {name for name in extra if name in reading.numeric or batch[name].dtype.is_numeric()}
-    return tuple(Column(name, "float64" if name in numeric else "string", nullable=True) for name in extra)
+    return tuple(Column(name, _open_dtype(batch[name], name in reading.numeric), nullable=True) for name in extra)
+
+
+def _open_dtype(values: "pl.Series", numeric: bool) -> Dtype:
+    import polars as pl
+
+    if numeric or values.dtype.is_numeric():
+        return "float64"
+    flat = isinstance(values.dtype, pl.List) and not values.dtype.inner.is_nested()  # type: ignore[union-attr]
+    return "list<string>" if flat else "string"
 
 
 def _raw(batch: "pl.DataFrame", column: Column, table: Table, reading: Reading, rows: "pl.Series") -> "pl.Series":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LAST = 253_402_300_799  # the last second of the year 9999
 _FIRST = -62_135_596_800  # the first second of the year 1
+_FIRST_DAY, _LAST_DAY = _FIRST // 86_400, _LAST // 86_400
 _OFFSET = r"\d[ T].*[+-]\d{2}(:?\d{2})?$"
 
 
@@ -31,6 +32,17 @@ def _from_epoch(numbers: "pl.Series", unit: str) -> "pl.Series":
     else:
         micro = (numbers.cast(pl.Float64) * (10**6 / per_second)).round().cast(pl.Int64)
     return micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _within_calendar(series: "pl.Series") -> "pl.Series":
+    """Datetimes or dates, those beyond the years 1 to 9999 as their ends: Polars panics where a cast overflows."""
+    import polars as pl
+
+    ends = (_FIRST_DAY, _LAST_DAY)
+    if isinstance(series.dtype, pl.Datetime):
+        per_second = _PER_SECOND[series.dtype.time_unit]
+        ends = (max(_FIRST * per_second, -(2**63)), min(_LAST * per_second, 2**63 - 1))
+    return series.to_physical().clip(*ends).cast(series.dtype)
 
 
 def _in_zone(local: "pl.Series", zone: str) -> "pl.Series":
@@ -113,6 +125,8 @@ def _as_utc(series: "pl.Series", zone: str, pattern: str | None) -> "tuple[pl.Se
     import polars as pl
 
     dtype = series.dtype
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        series = _within_calendar(series)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return series.cast(pl.Datetime("us", dtype.time_zone)).dt.convert_time_zone("UTC"), []
     if isinstance(dtype, pl.Datetime | pl.Date):

@@ -33,7 +33,10 @@ def header(place: Place, config: TableConfig) -> list[str]:
     if config.header is not None:
         return list(config.header)
     first = _decode(sample, place, config).lstrip("\ufeff")
-    names = next(standard.reader(io.StringIO(first), delimiter=config.delimiter), [])
+    try:
+        names = next(standard.reader(io.StringIO(first, newline=None), delimiter=config.delimiter), [])
+    except standard.Error as error:
+        raise DataError(f"{place.name}: the header cannot be read: {error}") from None
     if len(names) == 1:
         _check_delimiter(names[0], place, config.delimiter)
     return names

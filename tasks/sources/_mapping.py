@@ -12,7 +12,8 @@ from tasks.sources._tables_config import TableConfig
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_OPTIONAL = (EVENT, KIND, WEIGHT, SEQUENCE)  # ingest has a value for these where a source has none
+OPTIONAL = (EVENT, KIND, WEIGHT, SEQUENCE)  # ingest has a value for these where a source has none
+_OURS = ("__row", "__problem", "__origin", "__key", "__index", "__at", "__number", "__rule")  # columns on the way
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,20 @@ def map_columns(table: Table, config: TableConfig, available: Sequence[str], ori
         if name not in table.names and not table.open:
             raise UsageError(f"{table.name} has no column {name!r}; it has {', '.join(table.names)}")
     names: dict[str, str] = {}
+    spoken_for = _spoken_for(table, config)
     for column in table.columns:
         own = config.columns.get(column.name, column.name)
-        if own in available:
+        if own in available and (column.name in config.columns or own not in spoken_for):
             names[own] = column.name
         elif column.name in config.columns or not (
-            column.nullable or column.name in config.defaults or column.name in _OPTIONAL
+            column.nullable or column.name in config.defaults or column.name in OPTIONAL
         ):
             raise DataError(f"{origin}: no column {own!r} for {table.name}.{column.name}{nearest(own, available)}")
     _add_open(table, config, available, origin, names)
     for own in config.key:
         if own not in available:
             raise DataError(f"{origin}: no column {own!r}, which is declared a key{nearest(own, available)}")
-        names.setdefault(own, own)
+        _add(own, own, origin, names)
     numeric = tuple(names[own] for own in config.numeric if own in names)
     return Mapping(names, numeric, tuple(names[own] for own in config.key))
 
@@ -72,11 +74,40 @@ def _add_open(table: Table, config: TableConfig, available: Sequence[str], origi
     """Adds the further columns of users and items."""
     if not table.open:
         return
-    renamed = {own: name for name, own in config.columns.items()}
+    renamed = _spoken_for(table, config)
     for own in available if config.attributes is None else config.attributes:
         if own not in available:
             raise DataError(f"{origin}: no column {own!r}, which attributes names{nearest(own, available)}")
-        names.setdefault(own, renamed.get(own, own))
+        name = renamed.get(own, own)
+        if config.attributes is not None or name not in names.values():
+            _add(own, name, origin, names)
+
+
+def _add(own: str, name: str, origin: str, names: dict[str, str]) -> None:
+    """Adds a column, unless it is there already.
+
+    Raises:
+        DataError: another column is called so already, or the name is one of ours.
+    """
+    if own in _OURS:
+        raise DataError(f"{origin}: the column name {own!r} is reserved; rename it, or list the others in attributes")
+    if own not in names and name in names.values():
+        other = next(theirs for theirs, ours in names.items() if ours == name)
+        raise DataError(f"{origin}: both {own!r} and {other!r} would be called {name}; rename one of them")
+    names.setdefault(own, name)
+
+
+def _spoken_for(table: Table, config: TableConfig) -> dict[str, str]:
+    """Own column -> the contract's column that the config maps it onto; no other column takes it by its name.
+
+    Raises:
+        UsageError: one column is mapped onto two.
+    """
+    taken: dict[str, str] = {}
+    for name, own in config.columns.items():
+        if taken.setdefault(own, name) != name:
+            raise UsageError(f"{table.name}.columns: {own!r} is mapped onto {taken[own]} and {name}; map it onto one")
+    return taken
 
 
 def apply(batch: "pa.RecordBatch", mapping: Mapping, config: TableConfig) -> "pa.RecordBatch":

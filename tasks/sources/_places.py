@@ -16,6 +16,7 @@ _ENDINGS: Mapping[str, Format] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
 }  # fmt: skip
 _PACKED = (".gz", ".zip")
+_ZIP_METHODS = (0, 8, 12, 14)  # stored, deflate, bzip2, lzma
 _TAIL = 4096  # bytes whose digest tells a file that grew from one that was rewritten
 
 
@@ -103,6 +104,8 @@ def _checked(path: Path, root: Path) -> Place:
     if not path.exists():
         near = ", ".join(sorted(p.name for p in path.parent.glob("*"))[:5]) if path.parent.is_dir() else ""
         raise DataError(f"{name} does not exist below the source's root" + (f"; there are {near}" if near else ""))
+    if not path.is_file():
+        raise DataError(f"{name} is no ordinary file, such as a pipe; name a file")
     return Place(name, str(path))
 
 
@@ -153,10 +156,14 @@ def opened(place: Place, offset: int = 0) -> "Iterator[BinaryIO]":
 
 def _only_member(archive: Any, place: Place) -> str:
     """The one data file of a zip archive."""
-    names = [info.filename for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
-    if len(names) != 1:
-        raise DataError(f"{place.name} holds {len(names)} files; it must hold exactly one")
-    return str(names[0])
+    files = [info for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
+    if len(files) != 1:
+        raise DataError(f"{place.name} holds {len(files)} files; it must hold exactly one")
+    if files[0].flag_bits & 1:
+        raise DataError(f"{place.name} is encrypted; unpack it, or pack it without a password")
+    if files[0].compress_type not in _ZIP_METHODS:
+        raise DataError(f"{place.name} is packed by a method that cannot be read; pack it as an ordinary zip")
+    return str(files[0].filename)
 
 
 def tail_digest(path: Path, size: int) -> str:

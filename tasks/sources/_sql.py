@@ -11,6 +11,8 @@ from tasks.sources._secrets import redact, resolve
 from tasks.sources._tables_config import TableConfig
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     import pyarrow as pa
 
 _ROWS = 50_000
@@ -90,8 +92,14 @@ def _typed(mark: str) -> int | str:
 
 
 def _plain(values: tuple[Any, ...]) -> list[Any]:
-    """Decimals as floats, other types of drivers (UUID, ...) as text, by Arrow's own rules where it has any."""
+    """Decimals as numbers, other types of drivers (UUID, ...) as text, by Arrow's own rules where it has any."""
     from decimal import Decimal
     from uuid import UUID
 
-    return [float(v) if isinstance(v, Decimal) else str(v) if isinstance(v, UUID) else v for v in values]
+    return [_number(v) if isinstance(v, Decimal) else str(v) if isinstance(v, UUID) else v for v in values]
+
+
+def _number(value: "Decimal") -> int | float:
+    """A float, or a whole number where a float would lose digits: databases keep ids as decimals."""
+    exact = value.is_finite() and abs(value) >= 2**53 and value == value.to_integral_value()
+    return int(value) if exact else float(value)

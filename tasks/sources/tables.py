@@ -14,7 +14,7 @@ from schemas.config import Section
 from schemas.errors import DataError, UsageError
 from schemas.tables import INPUTS, Table
 from tasks.sources import _csv, _jsonl, _parquet, _sql
-from tasks.sources._mapping import apply, map_columns
+from tasks.sources._mapping import OPTIONAL, apply, map_columns
 from tasks.sources._places import Place, find, grown_from, stamp
 from tasks.sources._tables_config import TableConfig, Zone
 
@@ -183,16 +183,45 @@ def _file(place: Place, table: Table, own: TableConfig, reading: Reading, offset
 def _mapped(
     rows: "Iterator[pa.RecordBatch]", table: Table, own: TableConfig, names: list[str] | None, reading: Reading
 ) -> "Iterator[pa.RecordBatch]":
-    """Batches under the contract's names, marked with where they stand; `names=None`: as the first batch has them."""
+    """Batches under the contract's names, marked with where they stand.
+
+    `names=None`: any row may bring columns of its own, so one that the config names may still come, and the rest is
+    asked for at the end.
+    """
     import pyarrow as pa
 
-    first = 1
+    first, seen = 1, list(names or ())
     for batch in rows:
         inner = [name for name in batch.schema.names if name not in (ROW, PROBLEM)]
-        names = names if names is not None else inner
-        mapping = map_columns(table, own, names, reading.origin)
+        seen += [] if names is not None else _fresh(inner, seen, table, own, replace(reading, first_row=first))
+        mapping = map_columns(table, own, seen if names is not None else _hoped_for(table, own, seen), reading.origin)
         chosen = {name: batch[name] if name in inner else pa.nulls(len(batch)) for name in mapping.names}
         marks = {name: batch[name] for name in (ROW, PROBLEM) if name in batch.schema.names}
         done = apply(pa.RecordBatch.from_pydict({**chosen, **marks}), mapping, own)
         yield replace(reading, first_row=first, numeric=mapping.numeric, key=mapping.key).mark(done)
         first += len(batch)
+    if first > 1:
+        map_columns(table, own, seen, reading.origin)
+
+
+def _fresh(inner: list[str], seen: list[str], table: Table, own: TableConfig, reading: Reading) -> list[str]:
+    """Columns that no row before had.
+
+    Raises:
+        DataError: one that stands in for a default which those rows have got by now.
+    """
+    new = [name for name in inner if name not in seen]
+    late = [name for name in OPTIONAL if name in table.names and name not in own.columns and name in new]
+    if late and seen:
+        raise DataError(
+            f"{reading.origin}: no row before row {reading.first_row} has {late[0]!r}; name it in the source's "
+            "columns, and rows without it are set aside"
+        )
+    return new
+
+
+def _hoped_for(table: Table, own: TableConfig, seen: list[str]) -> list[str]:
+    """The columns seen, then those that the config names and that rows may lack."""
+    needed = {own.columns.get(name, name) for name in table.required if name not in OPTIONAL}
+    named = (*own.columns.values(), *(own.attributes or ()), *own.key)
+    return list(dict.fromkeys((*seen, *(name for name in named if name not in needed))))

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
 
+_KINDS = {"String": "text", "Float64": "a number"}
+
+
 def serially(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """Runs the buckets one after the other."""
     return [function(item) for item in items]
@@ -140,13 +143,19 @@ def _shaped(done: Cleaned, reading: Reading, tally: _Tally, tracked: bool) -> "p
         return frame
     if odd := set(frame.columns) ^ set(tally.schema):
         raise DataError(
-            f"{reading.origin}: column {min(odd)} is not in all files of the table; give all the same columns"
+            f"{reading.origin}: column {min(odd)} is not in all files of the table, or not from their first rows on; "
+            "give all the same columns, or list those to take in the source's attributes"
         )
-    try:
-        return frame.select(pl.col(name).cast(dtype) for name, dtype in tally.schema.items())
-    except pl.exceptions.PolarsError:
-        other = next(name for name, dtype in tally.schema.items() if frame.schema[name] != dtype)
-        raise DataError(f"{reading.origin}: column {other} is text here but a number in earlier files") from None
+    empty = [name for name, dtype in tally.schema.items() if frame.schema[name] != dtype]
+    for name in empty:
+        if frame[name].null_count() < len(frame):
+            here, before = (_KINDS.get(str(dtype), "a list") for dtype in (frame.schema[name], tally.schema[name]))
+            raise DataError(
+                f"{reading.origin}: column {name} is {here} here but {before} in earlier files or rows; "
+                "give it one type, or name it in the source's numeric"
+            )
+    frame = frame.with_columns(pl.lit(None, tally.schema[name]).alias(name) for name in empty)
+    return frame.select(tally.schema.keys())
 
 
 def _shuffle(
