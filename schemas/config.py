@@ -1,8 +1,8 @@
 """The fixed sections of a config. A plugin's own `Config` stands in its file; flows/config.py joins them all."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -237,6 +237,16 @@ class ExecutionConfig(Section):
     workers: Positive = Field(2, description="threads, or processes of the LocalCluster")
     memory_limit: str = Field("4GiB", description="memory of each LocalCluster worker")
     device: str = Field("auto", description="device of language models: auto, cpu, cuda or cuda:1")
+    gpus: Positive = Field(
+        1,
+        description="processes that encode texts, one per GPU; above 1: Dask workers that hold one of the resource GPU",
+    )
+
+    @model_validator(mode="after")
+    def _one_device_each(self) -> Self:
+        if self.gpus > 1 and ":" in self.device:
+            raise ValueError(f"device {self.device} is one GPU, but gpus is {self.gpus}: set device to cuda")
+        return self
 
 
 class LedgerConfig(Section):

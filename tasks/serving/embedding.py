@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import ExecutionConfig, Section, TextsConfig
 from schemas.runs import Embedded
-from tasks.serving.encoding import known
+from tasks.serving.encoding import cache_of, encode, known
 from tasks.serving.fitting import distinct_texts, fit_text_weights, fit_texts
 from tasks.serving.progress import Progress
-from tasks.stores.embeddings import EmbeddingCache, fill
 
 
 def embed_users(
@@ -38,10 +36,11 @@ def embed_users(
     os.environ.setdefault("FENQUN_HOME", run.home)
     encoder = known(encoder_config, execution.device, run.home)
     facts = encoder.facts
-    cache = EmbeddingCache(Path(run.home) / "embeddings", facts["fingerprint"], facts["dimension"])
     weights = fit_text_weights(tables, config, run, high, execution)
-    counts = fill(cache, encoder, distinct_texts(tables, config, weights, run, execution, high), encoding)
-    fitted = fit_texts(tables, config, cache.get, facts["fingerprint"], run, high, execution, pooling)
+    texts = distinct_texts(tables, config, weights, run, execution, high)
+    counts = encode(texts, encoder, run.home, execution, encoding)
+    lookup = cache_of(encoder, run.home).get
+    fitted = fit_texts(tables, config, lookup, facts["fingerprint"], run, high, execution, pooling)
     return Embedded(
         config=config.model_dump(mode="json"), fitted=fitted, encoder=facts, hits=counts.hits, misses=counts.misses
     )

@@ -1,27 +1,39 @@
-"""An encoder that is loaded when it is first asked for a vector: a run whose texts are all in the cache needs none."""
+"""An encoder that is loaded when it is first asked for a vector, here or in a process for each GPU.
+
+A run whose texts are all in the cache loads none.
+"""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from schemas.config import Section, kind_of
+from schemas.config import ExecutionConfig, Section, kind_of
 from schemas.errors import DataError
 from tasks.serving.plugins import module_of
+from tasks.serving.progress import Progress
+from tasks.stores._scheduler import on_gpus
 from tasks.stores.artifacts import fingerprint, write_text
+from tasks.stores.embeddings import Counts, EmbeddingCache, fill
+
+_SHARE = 4096  # texts that one process encodes before it takes the next ones
 
 
 class LazyEncoder:
     """What is known of an encoder, and the encoder itself once it is needed.
 
     Attributes:
+        config: As it was asked for.
+        device: Where it runs.
         facts: kind, config (with `auto` as it was resolved here), fingerprint, weights_sha256 and dimension.
     """
 
     def __init__(self, config: Section, device: str, facts: dict[str, Any] | None) -> None:
-        self._config, self._device = config, device
+        self.config, self.device = config, device
         self._encoder: Any = None
         self.facts = facts if facts is not None else self._load()
 
@@ -37,10 +49,10 @@ class LazyEncoder:
         return batches
 
     def _load(self) -> dict[str, Any]:
-        self._encoder = module_of("encoders", self._config).load(self._config, self._device)
+        self._encoder = module_of("encoders", self.config).load(self.config, self.device)
         facts = {
-            "kind": kind_of(self._config),
-            "config": getattr(self._encoder, "config", self._config).model_dump(mode="json"),
+            "kind": kind_of(self.config),
+            "config": getattr(self._encoder, "config", self.config).model_dump(mode="json"),
             "fingerprint": self._encoder.fingerprint,
             "weights_sha256": getattr(self._encoder, "weights_sha256", None),
             "dimension": self._encoder.dim,
@@ -73,3 +85,44 @@ def known(config: Section, device: str, home: str) -> LazyEncoder:
     if facts is None:
         write_text(memory, json.dumps(encoder.facts, ensure_ascii=False))
     return encoder
+
+
+def encode(
+    texts: Sequence[str], encoder: LazyEncoder, home: str, execution: ExecutionConfig, progress: Progress | None = None
+) -> Counts:
+    """Fills the cache with the texts that it lacks: in this process, or in one for each GPU where there are several.
+
+    Args:
+        texts: Texts, repeated or not.
+        encoder: As `known` gives it.
+        home: The state folder, which every process reaches: each writes the vectors it made.
+        execution: How many GPUs, and where their workers are.
+        progress: Hears (texts encoded, texts to encode).
+
+    Returns:
+        Distinct texts found and encoded.
+    """
+    cache = cache_of(encoder, home)
+    missing = cache.missing(texts) if execution.gpus > 1 else []
+    if len(missing) < 2:
+        return fill(cache, encoder, texts, progress)
+    count = min(len(missing), max(execution.gpus, len(missing) // _SHARE))
+
+    def told(done: int, of: int) -> None:
+        if progress is not None:
+            progress(len(missing) * done // of, len(missing))
+
+    shares = [missing[start::count] for start in range(count)]  # each with short and long texts
+    on_gpus(partial(_share, encoder.config, encoder.device, home), shares, execution, told)
+    return Counts(hits=len(set(texts)) - len(missing), misses=len(missing))
+
+
+def _share(config: Section, device: str, home: str, texts: list[str]) -> None:
+    os.environ.setdefault("FENQUN_HOME", home)
+    encoder = known(config, device, home)
+    fill(cache_of(encoder, home), encoder, texts)
+
+
+def cache_of(encoder: LazyEncoder, home: str) -> EmbeddingCache:
+    """The cache of an encoder's vectors in a state folder."""
+    return EmbeddingCache(Path(home) / "embeddings", encoder.facts["fingerprint"], encoder.facts["dimension"])

@@ -1,15 +1,21 @@
 """Where Dask runs: threads, a LocalCluster or a scheduler elsewhere; a cluster is shared while anybody uses it."""
 
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from schemas.config import ExecutionConfig
+from schemas.errors import UsageError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, SpecCluster
+
+T = TypeVar("T")
+GPU = "GPU"
+"""The Dask resource that a worker with a GPU of its own holds."""
 
 Progress = Callable[[int, int], None]
 """Hears (done, of)."""
@@ -48,6 +54,43 @@ def scheduler(execution: ExecutionConfig) -> Iterator[Compute]:
         yield lambda graph, progress: _on_cluster(graph, progress, client)
 
 
+def on_gpus(
+    function: Callable[[Any], T], items: Iterable[Any], execution: ExecutionConfig, progress: Progress | None = None
+) -> list[T]:
+    """`[function(item) for item in items]` on Dask workers that hold one of the resource GPU.
+
+    Where no scheduler's address is given, these are local processes of which each sees one GPU alone.
+
+    Raises:
+        UsageError: the scheduler has no worker with a GPU, so that all would wait forever.
+    """
+    import dask
+    from distributed import Client
+
+    with ExitStack() as stack:
+        local = execution.scheduler in ("threads", "cluster")
+        where: Any = stack.enter_context(_one_process_per_gpu(execution)) if local else execution.scheduler
+        client = stack.enter_context(Client(where, timeout="20s", set_as_default=False))
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        if not any(worker["resources"].get(GPU) for worker in workers):
+            raise UsageError(f"no worker of {where} holds a GPU: start them with `dask worker --resources GPU=1`")
+        return _on_cluster([dask.delayed(function, pure=False)(item) for item in items], progress, client, {GPU: 1})
+
+
+def _one_process_per_gpu(execution: ExecutionConfig) -> "SpecCluster":
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    seen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    names = seen or [str(number) for number in range(execution.gpus)]
+    options = {"nthreads": 1, "memory_limit": execution.memory_limit, "resources": {GPU: 1}}
+    workers = {
+        name: {"cls": Nanny, "options": {**options, "env": {"CUDA_VISIBLE_DEVICES": name}}}
+        for name in names[: execution.gpus]
+    }
+    place: dict[str, Any] = {"protocol": "tcp://", "host": "127.0.0.1", "dashboard": False}
+    return SpecCluster(workers=workers, scheduler={"cls": Scheduler, "options": {**place, "port": 0}})
+
+
 def _in_threads(graph: list[Any], progress: Progress | None, workers: int) -> list[Any]:
     import dask
 
@@ -63,10 +106,12 @@ def _in_threads(graph: list[Any], progress: Progress | None, workers: int) -> li
     return list(dask.compute(*graph, scheduler="threads", num_workers=workers, callbacks=told))
 
 
-def _on_cluster(graph: list[Any], progress: Progress | None, client: "Client") -> list[Any]:
+def _on_cluster(
+    graph: list[Any], progress: Progress | None, client: "Client", resources: dict[str, int] | None = None
+) -> list[Any]:
     from distributed import as_completed
 
-    futures = client.compute(graph)
+    futures = client.compute(graph, resources=resources)
     for done, _ in enumerate(as_completed(futures, loop=client.loop), 1):
         if progress is not None:
             progress(done, len(futures))
