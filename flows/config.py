@@ -123,7 +123,7 @@ def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> RetrainConfi
         raise UsageError(
             f"{path}: {error.strerror}; give the path of a config, such as those in deployments/configs/"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date such as 2030-13-45
         raise UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: expected sections such as `source:` and `features:`")
@@ -146,6 +146,8 @@ def parse(raw: dict[str, Any], where: str) -> RetrainConfig:
     try:
         config = RetrainConfig.model_validate(raw)
         check(config.search.candidates)
+        if not config.features and config.texts is None:
+            raise UsageError("nothing to describe users by; name a feature family under features, or give texts")
     except ValidationError as error:
         lines = [f"{where}: {_explain(problem)}" for problem in error.errors()]
         raise UsageError("\n".join(lines)) from error
@@ -167,7 +169,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
             raise UsageError(f"--set {override}: {key} is no section")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2030-13-45
         raise UsageError(f"--set {override}: {text} is not YAML; put quotes around it") from None
     place[_index(place, last, override) if isinstance(place, list) else last] = value
 
@@ -179,6 +181,18 @@ def _index(place: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
+_PLAIN = {
+    "tuple_type": "expected a list, such as [a, b]",
+    "list_type": "expected a list, such as [a, b]",
+    "model_type": "expected a section, such as {key: value}",
+    "model_attributes_type": "expected a section, such as {key: value}",
+    "dict_type": "expected a section, such as {key: value}",
+    "union_tag_not_found": "give a kind",
+    "missing": "is missing",
+}
+"""What pydantic's types of problem are called here, where its own words speak of Python."""
+
+
 def _explain(problem: Any) -> str:
     """One line for one pydantic problem, with the nearest known key."""
     location = [str(part) for part in problem["loc"]]
@@ -188,9 +202,14 @@ def _explain(problem: Any) -> str:
         near = difflib.get_close_matches(location[-1], known, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(known))}"
         return f"unknown key {where}; {hint}"
-    if problem["type"].startswith("union_tag"):
-        return f"{where}: {problem['msg'].replace('Input tag', 'kind')}"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    if problem["type"] == "union_tag_invalid":
+        kind, known = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "")
+        near = difflib.get_close_matches(kind, known.split(", "), 1, 0.7)
+        return f"{where}: unknown kind {kind}; {f'did you mean {near[0]}?' if near else f'known kinds: {known}'}"
+    said = _PLAIN.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == SEGMENTATION:
+        said = f"{problem['input']!r} is no name of a segmentation: small letters, digits and dashes"
+    return f"{where}: {said}"
 
 
 def _known_keys(model: Any, location: list[str]) -> set[str]:

@@ -27,6 +27,15 @@ def test_every_shipped_config_is_valid(path: Path):
         ("represent.dimension=0", "represent.dimension: "),
         ("search.candidates.0.algorithm.kk=3", "unknown key search.candidates.0.algorithm.kmeans.kk; did you mean k"),
         ("nothing", "expected section.key=value"),
+        ("as_of=2030-13-45", "--set as_of=2030-13-45: 2030-13-45 is not YAML"),
+        ("segmentation=Mein Laden", "segmentation: 'Mein Laden' is no name of a segmentation: small letters, digits"),
+        ("features=[{kind: behavior}]", "features.0: unknown kind behavior; did you mean behaviour?"),
+        ("source.kind=oracle", "source: unknown kind oracle; known kinds: chitchat, movielens_100k, "),
+        ("source={}", "source: give a kind"),
+        ("features=behaviour", "features: expected a list"),
+        ("gates=off", "gates: expected a section"),
+        ("search.candidates.0.grid.k=5", "search.candidates.0.grid.k: expected a list"),
+        ("search={}", "search.candidates: is missing"),
     ],
 )
 def test_mistakes_name_the_key_and_the_nearest_known_one(override: str, told: str):
@@ -49,6 +58,20 @@ def test_missing_file_and_broken_yaml_are_usage_errors(tmp_path: Path):
     broken.write_text("a: [1\n")
     with pytest.raises(UsageError, match="not YAML"):
         load(broken)
+
+
+@pytest.mark.parametrize("text", ["segmentation: x\nas_of: 2030-13-45\n", "segmentation: \udcfc\n"])
+def test_a_file_with_an_impossible_date_or_encoding_is_named(tmp_path: Path, text: str):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UsageError, match=r"bad\.yaml: not YAML"):
+        load(path)
+
+
+def test_a_config_that_describes_users_by_nothing_is_refused():
+    with pytest.raises(UsageError, match="nothing to describe users by"):
+        load(MOVIELENS, ["features=[]", "texts=null"])
+    assert load(MOVIELENS, ["features=[]"]).texts is not None
 
 
 def test_config_survives_json_unchanged():
