@@ -113,6 +113,7 @@ class Registered(Report):
     bundle: ArtifactRef
     sha256: str
     assignments: ArtifactRef = Field(description="every user of the run, assigned by this version")
+    born: tuple[str, ...] = Field((), description="ids that its segments were the first to be given")
     new: bool = Field(description="false: identical content was registered before")
 
 

@@ -73,9 +73,11 @@ def promote(
 
     Raises:
         PointerMoved: another promotion, rollback or assignment came first.
+        UsageError: it calls a segment what another one was called that was live since.
     """
     place = (run.home, ledger.segmentation)
     with pointer.changing(*place, expected) as current:
+        _unused(current, model, ledger.segmentation)
         moved = current
         if not _same(current.live, model, run):
             new = read_table(model.assignments)
@@ -86,7 +88,7 @@ def promote(
                 sha256=model.sha256, run_id=run.run_id, tables=versions, users=len(new), as_of=run.as_of,
                 promoted_at=datetime.now(UTC), author=author, reason=reason,
             )  # fmt: skip
-            moved = pointer.replace(*place, current, live, current.live)
+            moved = pointer.replace(*place, current, live, current.live, [p.segment_id for p in profiles])
     accept(run, ledger.segmentation)
     mirror(moved, ledger)
     return moved
@@ -195,6 +197,17 @@ def decided(moved: pointer.Pointer, segmentation: str, changed: bool, verdict: V
 def standing_now(home: str, segmentation: str, changed: bool, verdict: Verdict) -> Decided:
     """The same, read from the pointer as it stands."""
     return decided(pointer.read(home, segmentation), segmentation, changed, verdict)
+
+
+def _unused(current: pointer.Pointer, model: Registered, segmentation: str) -> None:
+    """Ids are never reused: two versions that were made beside the same champion may have given one id twice."""
+    for name in model.born:
+        other = current.born.get(name, model.version)
+        if other != model.version:
+            raise UsageError(
+                f"{segmentation}: version {model.version} calls a segment {name}, which is another segment since "
+                f"version {other} was live; run `fenqun retrain` for a version of its own ids"
+            )
 
 
 def _same(live: pointer.Live | None, model: Registered, run: RunContext) -> bool:

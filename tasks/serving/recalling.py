@@ -13,7 +13,7 @@ from tasks.serving.fetching import fetch, recorded_profiles
 from tasks.serving.keeping import BUNDLE
 from tasks.serving.revisiting import on_today
 from tasks.stores.buckets import read_frames
-from tasks.stores.ledger import Ledger
+from tasks.stores.ledger import BORN_TAG, Ledger
 
 
 def recall(
@@ -36,7 +36,10 @@ def recall(
     bundle = bundles.load(Path(kept.path) / BUNDLE, sha256)
     folder = str(Path(kept.path).relative_to(run.home))
     standing = on_today(bundle, version, folder, 0, tables, run, execution)
-    model = Registered(version=version, bundle=kept, sha256=sha256, assignments=standing.assignments, new=False)
+    born = tuple(ledger.version(version).tags.get(BORN_TAG, "").split())
+    model = Registered(
+        version=version, bundle=kept, sha256=sha256, born=born, assignments=standing.assignments, new=False
+    )
     return Recalled(model=model, standing=standing, profiles=sized(recorded_profiles(version, ledger), standing))
 
 

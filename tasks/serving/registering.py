@@ -48,12 +48,15 @@ def register_model(
     bundle = finished(bundle, tables, lookup, run, execution)
     kept, sha256 = keep(bundle, tables, lookup, run)
     known = ledger.registered(sha256)
-    version = ledger.register(run.run_id, model_files(kept), sha256, describe(profiles), EXAMPLE)
+    born = tuple(name for name in lineage.ids if standing is None or name not in standing.ids)
+    version = ledger.register(run.run_id, model_files(kept), sha256, describe(profiles), EXAMPLE, born)
     ledger.alias(CHALLENGER, version)
     if known is None:
         ledger.text(run.run_id, PROFILES, json.dumps([profile.model_dump(mode="json") for profile in profiles]))
     assignments = assign_all(bundle, sha256, version, tables, run, execution, lookup)
-    return Registered(version=version, bundle=kept, sha256=sha256, new=known is None, assignments=assignments)
+    return Registered(
+        version=version, bundle=kept, sha256=sha256, born=born, new=known is None, assignments=assignments
+    )
 
 
 def describe(profiles: tuple[SegmentProfile, ...]) -> str:

@@ -18,6 +18,7 @@ from tasks.serving.compose import segmenter
 from tasks.serving.fitting import matrix, vector_column
 from tasks.serving.keeping import BUNDLE
 from tasks.serving.plugins import plugin
+from tasks.stores import pointer
 from tasks.stores.artifacts import fingerprint
 from tasks.stores.buckets import map_buckets, read_frames
 
@@ -40,7 +41,9 @@ def revisit(
     if found is None:
         return None
     live, bundle = found
-    return on_today(bundle, live.model_version, live.bundle, live.users, tables, run, execution)
+    standing = on_today(bundle, live.model_version, live.bundle, live.users, tables, run, execution)
+    taken = pointer.read(run.home, segmentation).next_number  # also by a champion that was rolled back since
+    return standing.model_copy(update={"next_number": max(standing.next_number, taken)})
 
 
 def on_today(

@@ -5,7 +5,7 @@ Runs are named by id and never "active", so that mapped tasks in many threads ca
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-BUNDLE_TAG, CATALOGUE_TAG = "fenqun.bundle_sha256", "fenqun.catalogue_sha256"
+BUNDLE_TAG, CATALOGUE_TAG, BORN_TAG = "fenqun.bundle_sha256", "fenqun.catalogue_sha256", "fenqun.born"
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 CONFIG, PROFILES = "config.yaml", "profiles.json"
 """Texts of a run: the config it ran with, and the profiles of the segments of the model that it registered."""
@@ -176,8 +176,9 @@ class Ledger:
         return next((v for v in versions if v.tags.get(BUNDLE_TAG) == bundle_sha256), None)
 
     def register(
-        self, run_id: str, model: Mapping[str, Path], sha256: str, description: str, example: Mapping[str, Any]
-    ) -> str:
+        self, run_id: str, model: Mapping[str, Path], sha256: str, description: str, example: Mapping[str, Any],
+        born: Sequence[str] = (),
+    ) -> str:  # fmt: skip
         """Registers a bundle as a new model version; identical content returns the version that it has already.
 
         Args:
@@ -186,6 +187,7 @@ class Ledger:
             sha256: The bundle's content.
             description: Names and sizes of its segments.
             example: A request for one user, kept as the model's input example.
+            born: Segment ids that this version is the first to give.
         """
         from mlflow.exceptions import MlflowException
 
@@ -198,7 +200,7 @@ class Ledger:
             _save_model(Path(place) / "model", model, {"segmentation": self.segmentation, **sums}, example)
             self.client.log_artifacts(run_id, f"{place}/model", "model")
         source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
-        tags = {BUNDLE_TAG: sha256, CATALOGUE_TAG: sums["catalogue_sha256"]}
+        tags = {BUNDLE_TAG: sha256, CATALOGUE_TAG: sums["catalogue_sha256"], BORN_TAG: " ".join(born)}
         version = self.client.create_model_version(self.segmentation, source, run_id, tags, description=description)
         return str(version.version)
 
@@ -273,9 +275,8 @@ class Ledger:
 
         with suppress(MlflowException):  # a lost registry must stop neither a promotion nor the next run
             found = {name: str(v) for name, v in self.client.get_registered_model(self.segmentation).aliases.items()}
-            for name, version in wanted.items():
-                if found.get(name) != version:
-                    self.alias(name, version)
+            for name, version in wanted.items() - found.items():
+                self.alias(name, version)
 
 
 def _save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str], example: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ with its process, so a kill leaves no stale one.
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,14 @@ class Pointer(Report):
     revision: int = Field(0, description="grows by one at each change: what compare-and-set compares")
     live: Live | None = None
     previous: Live | None = None
+    born: dict[str, str] = Field(
+        default_factory=dict, description="segment id -> the first version that was live with it; kept for ever"
+    )
+
+    @property
+    def next_number(self) -> int:
+        """First number in no segment id that was ever live, also where a rollback took it back."""
+        return 1 + max((int(name[1:]) for name in self.born), default=0)
 
 
 class PointerMoved(FenqunError):
@@ -102,9 +110,21 @@ def changing(home: str, segmentation: str, expected: int) -> Iterator[Pointer]:
         yield current
 
 
-def replace(home: str, segmentation: str, current: Pointer, live: Live | None, previous: Live | None) -> Pointer:
-    """Writes the pointer in one rename; only within `changing`, which yielded `current`."""
-    pointer = Pointer(revision=current.revision + 1, live=live, previous=previous)
+def replace(
+    home: str, segmentation: str, current: Pointer, live: Live | None, previous: Live | None, ids: Iterable[str] = ()
+) -> Pointer:
+    """Writes the pointer in one rename; only within `changing`, which yielded `current`.
+
+    Args:
+        home: The state folder.
+        segmentation: Whose pointer.
+        current: The pointer as it stands.
+        live: The champion from now on.
+        previous: What a rollback brings back.
+        ids: The champion's segments, which nobody else may ever be called.
+    """
+    born = dict.fromkeys(ids, live.model_version) if live else {}
+    pointer = Pointer(revision=current.revision + 1, live=live, previous=previous, born={**born, **current.born})
     with aside(pointer_path(home, segmentation)) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(pointer.model_dump_json(indent=1))
         file.flush()

@@ -63,16 +63,18 @@ def lookup(bundle: Bundle):
     return compose.lazy_lookup(bundle.manifest.encoder, "cpu")
 
 
-def registered(home: Path, bundle: Bundle, bucket: dict[str, pl.DataFrame]) -> tuple[Registered, Ledger]:
+def registered(
+    home: Path, bundle: Bundle, bucket: dict[str, pl.DataFrame], born: tuple[str, ...] = ()
+) -> tuple[Registered, Ledger]:
     """A registered version of a bundle, with its assignments, as `register` leaves it."""
     ledger = Ledger(LedgerConfig(), str(home), NAME)
     run_id = ledger.start("test", {}, {})
     tables = {name: table(home, name, frame) for name, frame in bucket.items()}
     kept, sha256 = keep(bundle, tables, lookup(bundle), context(home))
-    version = ledger.register(run_id, model_files(kept), sha256, "a test", EXAMPLE)
+    version = ledger.register(run_id, model_files(kept), sha256, "a test", EXAMPLE, born)
     told = compose.segmenter(bundle, device="cpu").assign(bucket, AS_OF, version)
     ref = table(home, f"assignments-{version}", told)
-    model = Registered(version=version, bundle=kept, sha256=sha256, assignments=ref, new=True)
+    model = Registered(version=version, bundle=kept, sha256=sha256, assignments=ref, born=born, new=True)
     (home / f"registered-{version}.json").write_text(model.model_dump_json())
     return model, ledger
 

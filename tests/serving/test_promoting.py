@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 from mlflow.exceptions import MlflowException
 
+from schemas.config import ExecutionConfig
 from schemas.errors import DataError, UsageError
 from schemas.tables import QUARANTINE
 from tasks.serving import compose, online
 from tasks.serving.promoting import mirror, promote, roll_back
+from tasks.serving.revisiting import revisit
 from tasks.stores import pointer, tables
 from tests.serving import models
 from tests.serving.shops import back, make_live, seen
@@ -51,6 +53,35 @@ def test_what_is_live_already_is_not_published_again(shop):
     commits = len(list((path / "_delta_log").glob("*.json")))
     assert make_live(shop, 0) == once == pointer.read(str(home), NAME)
     assert len(list((path / "_delta_log").glob("*.json"))) == commits
+
+
+def test_an_id_that_was_live_is_never_given_to_another_segment(shop):
+    (home, (_, second), _, ledger), ids = shop, ("s004", "s005", "s006")
+    make_live(shop, 0)
+    assert pointer.read(str(home), NAME).next_number == 4
+    born = second.model_copy(update={"born": ids})
+    now = models.context(home)
+    promote(born, models.profiles(born), models.quarantine(home), 1, now, ledger)
+    back(shop)
+    found = pointer.read(str(home), NAME)
+    assert found.next_number == 7
+    assert found.born == {**dict.fromkeys(("s001", "s002", "s003"), "1"), **dict.fromkeys(ids, "2")}
+    twin = born.model_copy(update={"version": "3"})  # made beside the second, from the same champion
+    with pytest.raises(UsageError, match="version 3 calls a segment s004, which is another segment since version 2"):
+        promote(twin, models.profiles(twin), models.quarantine(home), found.revision, now, ledger)
+    assert pointer.read(str(home), NAME) == found
+    promote(born, models.profiles(born), models.quarantine(home), found.revision, now, ledger)
+    assert pointer.read(str(home), NAME).live.model_version == "2"
+
+
+def test_a_retrain_after_a_rollback_gives_numbers_that_nobody_had(shop):
+    home, _, bucket, _ = shop
+    make_live(shop, 0)
+    make_live(shop, 1)
+    back(shop)
+    refs = {name: models.table(home, name, frame) for name, frame in bucket.items()}
+    standing = revisit(NAME, refs, models.context(home), ExecutionConfig(device="cpu"))
+    assert (standing.version, standing.next_number) == ("1", 7)
 
 
 def test_of_two_promotions_from_one_revision_the_second_writes_nothing(shop):
