@@ -94,6 +94,7 @@ class EvaluationReport(Report):
     metrics: dict[str, Metric]
     refused: tuple[str, ...] = Field((), description="why the candidate may not be chosen; empty: it may")
     warm: bool = Field(False, description="started from the champion")
+    warnings: tuple[str, ...] = Field((), description="what the fit itself found odd, such as a segment of one outlier")
 
     def value(self, name: str) -> float | None:
         """Value of a metric, or of a figure among its details such as `silhouette.cosine`; None where it is missing."""

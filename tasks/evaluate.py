@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import ArtifactRef, RunContext
@@ -27,4 +27,6 @@ def evaluate(
     """Measures one candidate and logs its nested run, whether or not the numbers were at hand already."""
     report = evaluate_candidate(attempt, standing, tables, config, select, identity, run)
     ledger.candidate(run.run_id, report)
+    for line in report.warnings:
+        get_run_logger().warning("%s: %s", report.candidate, line)
     return report

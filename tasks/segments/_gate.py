@@ -6,16 +6,17 @@ from collections.abc import Callable
 from schemas.reports import Gate
 
 NO_CHAMPION = "there is no champion yet"
+ROUNDING = 1e-9  # 0.48 - 0.5 is a little less than -0.02: at its bound a number passes
 
 
 def at_most(name: str, measured: float | None, bound: float, what: str) -> Gate:
     """Passes where a finite number is at most the bound."""
-    return held(name, measured, f"<= {bound:.4g}", what, lambda value: value <= bound)
+    return held(name, measured, f"<= {bound:.4g}", what, lambda value: value <= bound + ROUNDING)
 
 
 def at_least(name: str, measured: float | None, bound: float, what: str) -> Gate:
     """Passes where a finite number is at least the bound."""
-    return held(name, measured, f">= {bound:.4g}", what, lambda value: value >= bound)
+    return held(name, measured, f">= {bound:.4g}", what, lambda value: value >= bound - ROUNDING)
 
 
 def held(name: str, measured: float | None, bound: str, what: str, holds: Callable[[float], bool]) -> Gate:

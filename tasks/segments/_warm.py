@@ -31,7 +31,7 @@ def grow(
 
     Args:
         X: (n, d) vectors; of more than SAMPLE a random sample decides, for the refit that follows sees them all.
-        centroids: (k, d) the old segments' means; NaN rows are dropped.
+        centroids: (k, d) the old segments' means; NaN rows are dropped. Where none is left, none is returned.
         config: `birth_gain`.
         rng: Draws the users that are tried, with probability proportional to squared distance (k-means++).
         most: New centroids at most.
@@ -40,7 +40,7 @@ def grow(
         X = X[rng.choice(len(X), SAMPLE, replace=False)]
     C = np.asarray(centroids, np.float64)
     C = C[np.isfinite(C).all(axis=1)]
-    for _ in range(most):
+    for _ in range(most if len(C) else 0):
         squares = _squares(X, C)
         total = float(squares.sum())
         if total <= 0:

@@ -28,7 +28,7 @@ GateFunction = Callable[[GateInput, "GateInput | None", GateConfig], Gate]
 
 
 def metrics_finite(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """Every required metric is a finite number inside its own interval."""
+    """Every required metric is a finite number with a finite interval."""
     bad = [name for name in candidate.required if not _sound(candidate, name)]
     odd = [name for name in candidate.metrics if candidate.value(name) is not None and not _sound(candidate, name)]
     wrong = sorted({*bad, *odd})

@@ -178,7 +178,7 @@ def _churn(report: EvaluationReport) -> float:
 
 
 def _tied(value: float, best: float, tie: float) -> bool:
-    return value == best or best - value <= tie * abs(best)
+    return value == best or best - value <= tie * abs(best) + 1e-12  # rounding decides no tie
 
 
 def _tiebreak(report: EvaluationReport) -> tuple[float, float, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VALIDATION, TEST = (0.7, 0.8), (0.8, 1.0)
 """Slices of everyone's history: candidates are chosen on the first and only reported and gated on the second."""
 Refit = Callable[[np.ndarray, int], np.ndarray]
-LABELS, TRAIN_LABELS, FITTED = "labels", "train_labels", "fitted."
+LABELS, TRAIN_LABELS, FITTED, WARNINGS = "labels", "train_labels", "fitted.", "warnings"
 EXTRAS = "extras."
 CURVES = ("k_distances", "eps", "linkage")
 """What a fit leaves behind for figures, where the algorithm has it."""
@@ -62,7 +62,8 @@ def fit_candidate(
         arrays |= {f"{FITTED}{name}": array for name, array in fitted.arrays().items()}
         arrays |= {f"{EXTRAS}{name}": np.asarray(fitted.extras[name]) for name in CURVES if name in fitted.extras}
         figures = {name: fitted.extras[name] for name in FIGURES if fitted.extras.get(name)}
-        save_state(place, State(arrays, {"candidate": candidate.model_dump(mode="json"), FIT: flatten(figures)}))
+        facts = {"candidate": candidate.model_dump(mode="json"), FIT: flatten(figures)}
+        save_state(place, State(arrays, {**facts, WARNINGS: list(fitted.extras.get(WARNINGS, []))}))
         return {"rows": len(fitted.labels)}
 
     return produce(run.home, "candidate", digest, write)

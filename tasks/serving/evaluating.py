@@ -10,7 +10,7 @@ from schemas.evaluation import EvaluationContext
 from schemas.reports import EvaluationReport, Metric
 from schemas.runs import Attempt, Standing
 from tasks.selection.choose import CHURN, refusals
-from tasks.serving.candidates import FIT, LABELS, TRAIN_LABELS, VALIDATION, heldout, refitter, truth_labels
+from tasks.serving.candidates import FIT, LABELS, TRAIN_LABELS, VALIDATION, WARNINGS, heldout, refitter, truth_labels
 from tasks.serving.fitting import matrix
 from tasks.serving.identifying import lineage_of
 from tasks.serving.plugins import kinds, plugin
@@ -50,7 +50,7 @@ def evaluate_candidate(
         candidate = attempt.candidate
         report = EvaluationReport(
             candidate=candidate.name, kind=candidate.algorithm["kind"], params=candidate.algorithm, metrics=metrics,
-            warm=candidate.warm,
+            warm=candidate.warm, warnings=tuple(load_state(attempt.fitted).meta[WARNINGS]),
         )  # fmt: skip
         report = report.model_copy(update={"refused": refusals(report, select)})
         (place / REPORT).write_text(report.model_dump_json(), encoding="utf-8")

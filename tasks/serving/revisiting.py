@@ -101,11 +101,13 @@ def warm_start(standing: Standing, config: IdentityConfig, seed: int) -> np.ndar
 def warm_candidate(standing: Standing, config: IdentityConfig, seed: int) -> Candidate | None:
     """The candidate that keeps the champion's representation and starts from its centroids.
 
-    None where the champion's algorithm starts from no centroids.
+    None where the champion's algorithm starts from no centroids, or it finds a segment for nobody of today.
     """
     if standing.algorithm["kind"] != "kmeans":
         return None
     k = len(warm_start(standing, config, seed))
+    if k == 0:
+        return None
     return Candidate(name=f"kmeans-k{k}-warm", algorithm={**standing.algorithm, "k": k}, warm=True)
 
 

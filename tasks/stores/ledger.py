@@ -132,8 +132,8 @@ class Ledger:
     def candidate(self, parent: str, report: EvaluationReport) -> str:
         """Logs one candidate as a nested run with the same metric names as its siblings."""
         tags = {"fenqun.candidate": report.candidate, "fenqun.warm": str(report.warm).lower()}
-        if report.refused:
-            tags["fenqun.refused"] = "; ".join(report.refused)
+        told = {"fenqun.refused": report.refused, "fenqun.warnings": report.warnings}
+        tags |= {name: "; ".join(lines)[:5000] for name, lines in told.items() if lines}
         run_id = self.start(report.candidate, {"cluster": report.params}, tags, parent)
         self.metrics(run_id, flat_metrics(report.metrics))
         self.finish(run_id)

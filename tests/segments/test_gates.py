@@ -337,6 +337,19 @@ def test_silhouettes_of_two_spaces_are_compared_in_one():
     assert not gates.silhouette(with_silhouette(good, value=0.95, details={}), cosine, POLICY).passed
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(0.48, 0.5), (0.28, 0.3), (0.38, 0.4), (0.6, 0.62)])
+def test_a_number_at_its_bound_passes_and_beyond_it_does_not(ours, theirs):
+    _, champion = changed(0)
+    for value, passes in ((ours, True), (ours - 1e-6, False)):
+        candidate, _ = metric(0, "heldout_lift", value=value)
+        before = champion.model_copy(
+            update={
+                "metrics": {**champion.metrics, "heldout_lift": better(champion.metrics["heldout_lift"], value=theirs)}
+            }
+        )
+        assert gates.lift_champion(candidate, before, GateConfig(lift_margin=0.02)).passed is passes
+
+
 def test_an_override_names_who_and_why_and_hides_nothing():
     verdict = gates.verdict(*collapsed(0), POLICY, decided_at=AS_OF)
     forced = gates.override(verdict, "Li Na", "campaign starts\n tomorrow")

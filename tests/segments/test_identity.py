@@ -237,6 +237,12 @@ def test_a_planted_new_segment_is_born_in_a_warm_refit():
         assert moved == 0
 
 
+def test_where_no_centroid_is_left_nothing_grows():
+    X = overlapping(seed=0)
+    gone = np.full((3, X.shape[1]), np.nan)
+    assert identity.grow(X, gone, CONFIG, np.random.default_rng(0)).shape == (0, X.shape[1])
+
+
 def test_nothing_is_born_where_nothing_is_new():
     for seed in range(5):
         X = overlapping(seed=seed)

@@ -66,6 +66,8 @@ def test_ties_go_to_the_more_stable_then_to_fewer_segments_then_by_name():
     assert choose([report("a", 0.4), report("b", 0.3970, stability=0.9)], SelectConfig()).chosen == "a"
     assert choose([report("a", 0.4), report("b", 0.4, count=8)], SelectConfig()).chosen == "b"
     assert choose([report("b", 0.4), report("a", 0.4)], SelectConfig()).chosen == "a"
+    edge = [report("a", 0.4), report("b", 0.398, stability=0.9)]  # 0.4 - 0.398 is a little more than 0.002
+    assert choose(edge, SelectConfig(tie=0.005)).chosen == "b"
 
 
 def test_a_missing_lift_comes_last_and_is_no_tie():

@@ -10,13 +10,14 @@ import polars as pl
 import pytest
 from mlflow.exceptions import MlflowException
 
-from schemas.config import ExecutionConfig
+from schemas.config import ExecutionConfig, IdentityConfig
 from schemas.errors import DataError, UsageError
 from schemas.tables import QUARANTINE
 from tasks.serving import compose, online
 from tasks.serving.promoting import mirror, promote, roll_back
-from tasks.serving.revisiting import revisit
+from tasks.serving.revisiting import revisit, warm_candidate
 from tasks.stores import pointer, tables
+from tasks.stores.buckets import read_table
 from tests.serving import models
 from tests.serving.shops import back, make_live, seen
 
@@ -82,6 +83,17 @@ def test_a_retrain_after_a_rollback_gives_numbers_that_nobody_had(shop):
     refs = {name: models.table(home, name, frame) for name, frame in bucket.items()}
     standing = revisit(NAME, refs, models.context(home), ExecutionConfig(device="cpu"))
     assert (standing.version, standing.next_number) == ("1", 7)
+
+
+def test_a_champion_that_knows_nobody_of_today_warms_no_candidate(shop):
+    home, _, bucket, _ = shop
+    make_live(shop, 0)
+    refs = {name: models.table(home, name, frame) for name, frame in bucket.items()}
+    standing = revisit(NAME, refs, models.context(home), ExecutionConfig(device="cpu"))
+    assert warm_candidate(standing, IdentityConfig(), 1).warm
+    lost = read_table(standing.assignments).with_columns(pl.lit(None, pl.String).alias("segment_id"))
+    nobody = standing.model_copy(update={"assignments": models.table(home, "lost", lost)})
+    assert warm_candidate(nobody, IdentityConfig(), 1) is None
 
 
 def test_of_two_promotions_from_one_revision_the_second_writes_nothing(shop):

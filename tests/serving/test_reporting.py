@@ -4,11 +4,13 @@ import numpy as np
 import polars as pl
 
 from schemas.artifacts import RunContext
+from schemas.config import EvaluateConfig, IdentityConfig, SelectConfig
 from schemas.reports import Choice, EvaluationReport, Metric, SegmentProfile, ValidationReport
 from schemas.runs import Attempt, Candidate, Contest
 from schemas.tables import USER_ID, VECTOR
 from tasks.serving import reporting
 from tasks.serving.candidates import CURVES, EXTRAS, fit_candidate
+from tasks.serving.evaluating import evaluate_candidate
 from tasks.stores.artifacts import load_state, produce, write_parquet
 from tests.segments.fakes import AS_OF, blobs
 
@@ -53,6 +55,18 @@ def test_every_curve_that_a_candidate_left_is_drawn(tmp_path):
     assert drawn[2].figure.axes[0].lines[0].get_xdata().tolist() == [2, 3, 4]
     pictures = reporting.inlined(drawn)
     assert len({picture.svg for picture in pictures}) == len(drawn)
+
+
+def test_what_a_fit_found_odd_is_told_with_its_numbers(tmp_path):
+    X, _, _ = blobs(120)
+    X[7] *= 1e6
+    ref = vectors(tmp_path, X)
+    run = RunContext(run_id="r", as_of=AS_OF, seed=1, code_version="c", home=str(tmp_path))
+    candidate = Candidate(name="kmeans-k4", algorithm={"kind": "kmeans", "k": 4})
+    attempt = Attempt(candidate=candidate, fitted=fit_candidate(candidate, ref, ref, {}, run), vectors=ref)
+    config = (EvaluateConfig(refits=0, lift=False), SelectConfig(), IdentityConfig())
+    (line,) = evaluate_candidate(attempt, None, {}, *config, run).warnings
+    assert "row 7" in line
 
 
 def test_the_curves_are_the_fits_own(tmp_path):

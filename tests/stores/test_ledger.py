@@ -24,11 +24,13 @@ def test_candidates_are_nested_runs_that_compare_by_the_same_names(ledger: Ledge
     parent = ledger.start("retrain", {"seed": 7, "represent": {"weights": {"text": 2}}}, {})
     for k, value in ((5, 0.2), (8, 0.3)):
         metrics = {"silhouette": Metric.of("silhouette", value, 10, details={"cosine": value}, interval=(0.1, 0.4))}
-        report = EvaluationReport(candidate=f"kmeans-k{k}", kind="kmeans", params={"k": k}, metrics=metrics)
+        report = EvaluationReport(candidate=f"kmeans-k{k}", kind="kmeans", params={"k": k}, metrics=metrics,
+                                  warnings=("row 3 is extreme",) if k == 8 else ())  # fmt: skip
         ledger.candidate(parent, report)
     found = ledger.client.search_runs([ledger.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
     assert sorted(run.data.params["cluster.k"] for run in found) == ["5", "8"]
     assert all({"silhouette", "silhouette.cosine", "silhouette.low"} <= run.data.metrics.keys() for run in found)
+    assert {run.data.tags.get("fenqun.warnings") for run in found} == {None, "row 3 is extreme"}
     assert ledger.client.get_run(parent).data.params["represent.weights.text"] == "2"
 
 
