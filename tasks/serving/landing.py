@@ -55,11 +55,12 @@ def land(
         before = earlier(run.home, segmentation, module, source, config, as_of, fixed) if segmentation else None
         landed = _ingested(module, source, config, rules, before, place, as_of, run, execution)
         write_parquet(place / QUARANTINE.name / "bucket-0000.parquet", landed.quarantine)
-        (place / LANDED).write_text(json.dumps(_facts(landed, place, before)), encoding="utf-8")
+        moved = module.snapshot(source) != snapshot  # it was written to meanwhile: what was read is of neither moment
+        (place / LANDED).write_text(json.dumps(_facts(landed, place, before) | {"moved": moved}), encoding="utf-8")
         return {"rows": sum(table.rows for table in landed.tables.values())}
 
     ref = produce(run.home, KIND, digest, write)
-    if segmentation:
+    if segmentation and not json.loads((Path(ref.path) / LANDED).read_text(encoding="utf-8")).get("moved"):
         remember(run.home, segmentation, Last(digest=digest, settings=fixed, snapshot=snapshot))
     return _read(ref)
 

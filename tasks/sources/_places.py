@@ -17,7 +17,7 @@ _ENDINGS: Mapping[str, Format] = {
 }  # fmt: skip
 _PACKED = (".gz", ".zip")
 _ZIP_METHODS = (0, 8, 12, 14)  # stored, deflate, bzip2, lzma
-_TAIL = 4096  # bytes whose digest tells a file that grew from one that was rewritten
+_BLOCK, _BLOCKS = 4096, 1024  # bytes, and how many such are looked at to tell a file that grew from a rewritten one
 
 
 @dataclass(frozen=True)
@@ -166,19 +166,25 @@ def _only_member(archive: Any, place: Place) -> str:
     return str(files[0].filename)
 
 
-def tail_digest(path: Path, size: int) -> str:
-    """Digest of the last bytes before `size`."""
+def digest(path: Path, size: int) -> str:
+    """Digest of the first `size` bytes; of a file above 4 MiB of its beginning, its end and evenly between."""
+    seen = hashlib.sha256()
     with path.open("rb") as handle:
-        handle.seek(max(0, size - _TAIL))
-        return hashlib.sha256(handle.read(min(size, _TAIL))).hexdigest()[:16]
+        if size <= _BLOCK * _BLOCKS:
+            seen.update(handle.read(size))
+        else:
+            for number in range(_BLOCKS):
+                handle.seek((size - _BLOCK) * number // (_BLOCKS - 1))
+                seen.update(handle.read(_BLOCK))
+    return seen.hexdigest()[:16]
 
 
 def stamp(place: Place) -> str:
-    """What changes when a file does: size, modification and, where local, a digest of its end."""
+    """What changes when a file does: size, modification and, where local, a digest of its content."""
     if place.protocol is None:
         path = Path(place.path)
         status = path.stat()
-        return f"{status.st_size}-{status.st_mtime_ns}-{tail_digest(path, status.st_size)}"
+        return f"{status.st_size}-{status.st_mtime_ns}-{digest(path, status.st_size)}"
     info = place.file_system().info(place.path)
     mark = next((info[name] for name in ("ETag", "etag", "LastModified", "mtime", "created") if name in info), "")
     return f"{info.get('size')}-{mark}"
@@ -190,8 +196,9 @@ def grown_from(place: Place, earlier: str) -> int | None:
     if not place.plain or len(parts) != 3:
         return None
     path, size = Path(place.path), int(parts[0])
-    if path.stat().st_size < size or tail_digest(path, size) != parts[2]:
-        return None
+    now = path.stat().st_size
+    if now < size or digest(path, size) != parts[2] or (now == size > _BLOCK * _BLOCKS):
+        return None  # of a large file that was written to and is no longer, some other part was changed
     with path.open("rb") as handle:
         handle.seek(max(0, size - 1))
         return size if size == 0 or handle.read(1) == b"\n" else None

@@ -64,9 +64,23 @@ def stamp(config: TableConfig, name: str) -> dict[str, str]:
     mark = f", MAX({config.since_column})" if config.since_column else ""
     with _connection(config, name) as connection:
         row = connection.execute(sqlalchemy.text(f"SELECT COUNT(*){mark} FROM ({_query(config)}) AS q")).one()
-    digest = hashlib.sha256(_query(config).encode()).hexdigest()[:16]
-    found = {f"sql:{name}": f"{digest}-{row[0]}"}
+    found = {f"sql:{name}": f"{_digest(config)}-{row[0]}"}
     return {**found, f"mark:{name}": str(row[1])} if config.since_column and row[1] is not None else found
+
+
+def kept(config: TableConfig, name: str, since: Mapping[str, str]) -> bool:
+    """Whether the rows of that time are still as many: none has gone, and none has come in at or below the mark."""
+    import sqlalchemy
+
+    column = config.since_column
+    query = f"SELECT COUNT(*) FROM ({_query(config)}) AS q WHERE {column} <= :mark OR {column} IS NULL"
+    with _connection(config, name) as connection:
+        count = connection.execute(sqlalchemy.text(query), {"mark": _typed(since[f"mark:{name}"])}).scalar_one()
+    return since.get(f"sql:{name}") == f"{_digest(config)}-{count}"
+
+
+def _digest(config: TableConfig) -> str:
+    return hashlib.sha256(_query(config).encode()).hexdigest()[:16]
 
 
 def batches(config: TableConfig, name: str, since: Mapping[str, str] | None) -> "Iterator[pa.RecordBatch]":

@@ -103,7 +103,7 @@ def grown(config: Config, since: Mapping[str, str]) -> bool:
         if _outside(table, INPUTS[name]):
             return False
         if table.sql:
-            if not table.since_column or f"mark:{name}" not in since:
+            if not table.since_column or f"mark:{name}" not in since or not _sql.kept(table, name, since):
                 return False
             continue
         places = {f"{name}/{p.name}": p for p in find(table.path, config.root, config.storage)}

@@ -270,6 +270,26 @@ def test_an_unreadable_memory_is_no_memory(tmp_path):
     assert account(landed(source(tmp_path), tmp_path / "home")) == (2, 2, 0, 0)
 
 
+def test_a_source_that_is_written_to_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    file = tmp_path / "events-1.csv"
+    file.write_text(HEAD + line("u1", 1))
+    real = tables.read
+
+    def read(*given):
+        with file.open("a") as handle:
+            handle.write(line("u2", 2))
+        return real(*given)
+
+    monkeypatch.setattr(tables, "read", read)
+    assert account(landed(source(tmp_path), tmp_path / "home"))[0] == 2
+    monkeypatch.undo()
+    with file.open("a") as handle:
+        handle.write(line("u3", 3))
+    found = landed(source(tmp_path), tmp_path / "home", "second")
+    assert account(found) == (3, 3, 0, 0)
+    same_as_full(found, source(tmp_path), tmp_path / "other")
+
+
 def test_a_failed_landing_is_not_remembered(tmp_path):
     (tmp_path / "events-1.csv").write_text(HEAD + line("u1", 1))
     landed(source(tmp_path), tmp_path / "home")

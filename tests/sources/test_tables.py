@@ -1,6 +1,7 @@
 """A user's own files and queries: formats, several files, what is new since the last run, secrets."""
 
 import json
+import os
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,6 +129,21 @@ def test_repeats_across_runs_are_dropped_by_key(tmp_path):
     assert (done.tables["events"].rows, done.tables["events"].accounting.deduplicated) == (2, 1)
 
 
+@pytest.mark.parametrize("rows", [3, 200_000])
+def test_a_correction_far_from_the_end_is_seen(tmp_path, rows):
+    lines = [f"u{n},i1,2024-01-01\n" for n in range(rows)]
+    (tmp_path / "e.csv").write_text(HEAD + "".join(lines))
+    config = tables.Config(root=str(tmp_path), events={"path": "e.csv"})
+    then = tables.snapshot(config)
+    lines[0] = "u0,i9,2024-01-01\n"
+    (tmp_path / "e.csv").write_text(HEAD + "".join([*lines, "u,i2,2024-01-02\n"]))
+    assert not tables.grown(config, then)
+    lines[0], lines[rows // 3] = "u0,i1,2024-01-01\n", lines[rows // 3].replace("i1", "i9")
+    (tmp_path / "e.csv").write_text(HEAD + "".join(lines))
+    os.utime(tmp_path / "e.csv", ns=(0, 0))
+    assert not tables.grown(config, then)
+
+
 def database(path: Path, rows: int) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(
@@ -157,6 +173,20 @@ def test_sqlite_with_a_high_water_mark(tmp_path, monkeypatch):
     take(config, tmp_path / "all")
     assert frame(tmp_path / "all").equals(frame(tmp_path / "run2"))
     assert str(tmp_path) not in repr(config) + repr(then)
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM orders WHERE id = 3", "INSERT INTO orders SELECT * FROM orders",
+                                    "INSERT INTO orders SELECT NULL, who, what, at, price FROM orders"])  # fmt: skip
+def test_rows_that_went_or_came_in_below_the_mark_are_not_growth(tmp_path, change):
+    database(tmp_path / "shop.db", 10)
+    config = sql(f"sqlite:///{tmp_path}/shop.db")
+    then = tables.snapshot(config)
+    database(tmp_path / "shop.db", 5)
+    assert tables.grown(config, then)
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute(change)
+    connection.close()
+    assert not tables.grown(config, then)
 
 
 def test_secrets_are_never_told(tmp_path, monkeypatch):
