@@ -5,9 +5,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
-from schemas.errors import FenqunError
+from schemas.errors import FenqunError, UsageError
 from tasks.stores.home import VARIABLE, home
 
 OFF = {
@@ -53,10 +54,34 @@ def parser() -> argparse.ArgumentParser:
             "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides", help="override a value"
         )
     ui = commands.add_parser("ui", help="Prefect, MLflow and the deployments on loopback")
-    ui.add_argument("--prefect-port", type=int, default=4200)
-    ui.add_argument("--mlflow-port", type=int, default=5000)
+    ui.add_argument("--prefect-port", type=_port, default=4200, help="4200 where not given")
+    ui.add_argument("--mlflow-port", type=_port, default=5000, help="5000 where not given")
     _decisions(commands)
     return main_parser
+
+
+def _port(text: str) -> int:
+    """A port's number, for argparse."""
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is no port; give a number from 1 to 65535")
+    return int(text)
+
+
+def check_home(command: str) -> None:
+    """Refuses a state folder that cannot be what it is for, before anything is made in it.
+
+    Raises:
+        UsageError: it, or the folder it would be made in, is no folder, or cannot be written to.
+    """
+    place = Path(home())
+    try:
+        there = next(one for one in (place, *place.parents) if one.exists())
+        if command in ("check", "user", "segments"):
+            next(there.iterdir(), None)
+        else:
+            TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise UsageError(f"{VARIABLE}={place}: {error.strerror}; name a folder that can be written to") from error
 
 
 def _decisions(commands: Any) -> None:
@@ -109,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     environment(arguments.debug)
     try:
+        check_home(arguments.command)
         run(arguments)
     except FenqunError as error:
         if arguments.debug:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
 
@@ -94,23 +95,33 @@ def assign(path: str, overrides: Sequence[str], only_touched: bool) -> None:
 def prefect_starting() -> Iterator[None]:
     """Starts Prefect's temporary server, where none is configured, while the block imports what a flow needs.
 
-    Both take seconds. What goes wrong with the server here goes wrong again, and is told, when the flow asks for it.
+    Both take seconds. What goes wrong with the temporary server here goes wrong again, and is told, when the flow asks
+    for it.
+
+    Raises:
+        FenqunError: a server is configured and does not answer.
     """
     Path(home()).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     import prefect.server.api.server  # noqa: F401  here, so that the thread imports nothing while the block does
     from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    address: str | None = PREFECT_API_URL.value()
+    silent: list[str] = []
 
     def start() -> None:
-        with suppress(Exception):
-            get_client(sync_client=True)
+        with suppress(Exception), get_client(sync_client=True) as client:
+            if address and client.api_healthcheck():
+                silent.append(address)
 
-    starting = Thread(target=start, name="start Prefect")
+    # A daemon: Ctrl-C ends the temporary server too, and Prefect would wait three minutes for the dead one.
+    starting = Thread(target=copy_context().run, args=(start,), name="start Prefect", daemon=True)
     starting.start()
-    try:
-        yield
-    finally:
-        starting.join()
+    yield
+    starting.join()
+    if silent:
+        raise FenqunError(f"Prefect at {address} does not answer; start it, or unset PREFECT_API_URL. Nothing was run")
 
 
 def check(path: str, overrides: Sequence[str]) -> None:

@@ -1,0 +1,90 @@
+"""What stops a command before its flow begins: a state folder, a port or a server that is not there, and Ctrl-C."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from flows.__main__ import main
+from flows.commands import prefect_starting
+from schemas.errors import FenqunError
+
+CONFIG = str(Path(__file__).resolve().parents[2] / "deployments" / "configs" / "synthetic.yaml")
+COMMANDS = [
+    ["retrain", "--config", CONFIG], ["ui"], ["user", "u1", "--segmentation", "shop"],
+    ["rollback", "--segmentation", "shop", "--author", "a", "--reason", "b"],
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """`main` sets variables for the libraries: later tests must not see them."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.parametrize("inside", ["", "state"])
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda words: words[0])
+def test_a_state_folder_that_is_a_file_is_told_by_its_variable(tmp_path, monkeypatch, capsys, arguments, inside):
+    place = tmp_path / "file"
+    place.write_text("")
+    monkeypatch.setenv("FENQUN_HOME", str(place / inside))
+    assert main(arguments) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told == f"fenqun: FENQUN_HOME={place / inside}: Not a directory; name a folder that can be written to"
+
+
+def test_looking_at_the_state_folder_leaves_nothing(home: Path, capsys):
+    assert main(["user", "u1", "--segmentation", "shop"]) == 2
+    assert main(["rollback", "--segmentation", "shop", "--author", "a", "--reason", "b"]) == 2
+    assert capsys.readouterr().err.count("nothing is live") == 2
+    assert not home.exists() or not list(home.iterdir())
+
+
+@pytest.mark.parametrize("port", ["0", "99999", "-1", "80x"])
+def test_a_number_that_is_no_port_is_a_usage_error(capsys, port):
+    with pytest.raises(SystemExit) as stopped:
+        main(["ui", f"--prefect-port={port}"])
+    assert stopped.value.code == 2
+    assert f"{port} is no port; give a number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_configured_server_that_does_not_answer_is_told(home: Path):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    address = "http://127.0.0.1:9/api"
+    with (
+        temporary_settings({PREFECT_API_URL: address}),
+        pytest.raises(FenqunError, match=f"{address} does not answer"),
+        prefect_starting(),
+    ):
+        pass
+
+
+def test_an_interrupt_does_not_wait_for_a_server_that_never_comes(home: Path, monkeypatch):
+    """Ctrl-C ends the temporary server too; Prefect waits minutes for the dead one, in the thread that we started."""
+    begun, ended = Event(), Event()
+
+    def never(**_: object) -> None:
+        begun.set()
+        ended.wait(60)
+
+    monkeypatch.setattr("prefect.client.orchestration.get_client", never)
+
+    def interrupted() -> None:
+        with prefect_starting():
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert time.monotonic() - started < 30
+    finally:
+        ended.set()
