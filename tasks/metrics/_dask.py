@@ -7,7 +7,7 @@ import numpy as np
 
 from schemas.errors import DataError
 from tasks.metrics._labels import Codes
-from tasks.metrics._sums import CLOSED_FORM, merge, partial_sums, silhouette_from_sums
+from tasks.metrics._sums import CLOSED_FORM, merge, origin_of, partial_sums, silhouette_from_sums
 
 
 def dask_samples(X: Any, codes: Codes, metric: str) -> np.ndarray:
@@ -31,7 +31,7 @@ def dask_samples(X: Any, codes: Codes, metric: str) -> np.ndarray:
     X = X.rechunk({1: -1})
     blocks = X.to_delayed().ravel()
     labels = np.split(codes.codes.astype(np.int32), np.cumsum(X.chunks[0])[:-1])
-    origin = np.asarray(X.mean(axis=0, dtype=np.float64).compute()) if metric == "sqeuclidean" else None
+    origin = origin_of(X) if metric == "sqeuclidean" else None
     sums = [
         dask.delayed(partial_sums)(block, part, codes.k, metric, origin)
         for block, part in zip(blocks, labels, strict=True)

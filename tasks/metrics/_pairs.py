@@ -34,7 +34,7 @@ def euclidean_samples(
 def _totals_cpu(X: np.ndarray, order: np.ndarray, counts: np.ndarray, query: np.ndarray) -> np.ndarray:
     """(m, k) summed distances of the query rows to each cluster, in float64."""
     points = np.asarray(X[order], np.float64)
-    points -= points.mean(axis=0)  # distances stay, cancellation goes
+    points -= np.median(points, axis=0)  # distances stay, cancellation goes, also beside a few far users
     lengths = np.einsum("ij,ij->i", points, points)
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
@@ -59,7 +59,7 @@ def _totals_torch(X: np.ndarray, order: np.ndarray, counts: np.ndarray, query: n
     import torch
 
     points = torch.as_tensor(np.ascontiguousarray(X[order], np.float32), device=device)
-    points -= points.mean(dim=0)
+    points -= points.median(dim=0).values
     lengths = points.square().sum(dim=1)
     place = torch.empty(len(order), dtype=torch.int64, device=device)
     place[torch.as_tensor(order, device=device)] = torch.arange(len(order), device=device)

@@ -1,6 +1,7 @@
 """Closed-form silhouette: distances to whole clusters from per-cluster sums, in O(n·k·d) and summable over buckets."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,14 @@ class Sums:
     sums: np.ndarray
     squares: np.ndarray
     origin: np.ndarray
+
+
+def origin_of(X: Any) -> np.ndarray:
+    """(d,) float64 point amid most of X (n, d), an array or a Dask array: the median of some 4096 rows.
+
+    The mean would do for shifted data, but a few users far away would pull it from all others.
+    """
+    return np.median(np.asarray(X[:: max(1, X.shape[0] // 4096)], np.float64), axis=0)
 
 
 def partial_sums(
@@ -89,11 +98,11 @@ def silhouette_from_sums(X: np.ndarray, labels: np.ndarray, sums: Sums, metric: 
         if metric == "cosine":
             products *= _inverse(lengths)[:, None]
             totals, own = sums.counts - products, (lengths == 0).astype(np.float64)
-            scale = np.ones(len(chunk))
+            scale = np.ones(1)
         else:
             totals = lengths[:, None] * sums.counts - 2.0 * products + sums.squares
             own = np.zeros(len(chunk))
-            scale = lengths + np.max(sums.squares / np.maximum(sums.counts, 1))
+            scale = lengths[:, None] + sums.squares / np.maximum(sums.counts, 1)
         out[rows] = scores(totals, labels[rows], sums.counts, own, scale * _RESOLUTION)
     return out
 
@@ -109,7 +118,7 @@ def scores(
         codes: (m,) own cluster, −1 for noise.
         counts: (k,) members; an empty cluster is no neighbour.
         own: (m,) distance of a row to itself as it stands in `totals` (1 for a zero vector under cosine).
-        floor: (m,) mean distances up to this are zero.
+        floor: (m, k), or what becomes it: mean distances up to this are zero.
     """
     rows = np.arange(len(codes))
     mates = counts[codes] - 1
@@ -117,8 +126,9 @@ def scores(
     totals /= np.where(counts > 0, counts, np.nan)
     totals[:, counts == 0] = np.inf
     totals[rows, codes] = np.inf
-    b = totals.min(axis=1)
-    a, b = np.where(a <= floor, 0.0, a), np.where(b <= floor, 0.0, b)
+    next_ = totals.argmin(axis=1)
+    b, floor = totals[rows, next_], np.broadcast_to(floor, totals.shape)
+    a, b = np.where(a <= floor[rows, codes], 0.0, a), np.where(b <= floor[rows, next_], 0.0, b)
     larger = np.maximum(a, b)
     out = np.divide(b - a, larger, out=np.zeros(len(codes)), where=(larger > 0) & (mates > 0))
     out[codes < 0] = np.nan

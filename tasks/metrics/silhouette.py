@@ -10,9 +10,9 @@ import numpy as np
 
 from schemas.errors import DataError
 from schemas.reports import Metric
-from tasks.metrics._labels import Codes, encode
+from tasks.metrics._labels import Codes, encode, refuse_non_finite
 from tasks.metrics._pairs import euclidean_samples
-from tasks.metrics._sums import CLOSED_FORM, Sums, merge, partial_sums, silhouette_from_sums
+from tasks.metrics._sums import CLOSED_FORM, Sums, merge, origin_of, partial_sums, silhouette_from_sums
 
 if TYPE_CHECKING:
     from schemas.config import EvaluateConfig
@@ -58,14 +58,13 @@ def silhouette_samples(X: np.ndarray, labels: np.ndarray, metric: str = "cosine"
 
         return dask_samples(X, codes, metric)
     if metric in CLOSED_FORM:
-        sample = X[:: max(1, len(X) // 4096)]  # any point near the data will do
-        origin = sample.mean(axis=0, dtype=np.float64) if metric == "sqeuclidean" else None
+        origin = origin_of(X) if metric == "sqeuclidean" else None
         sums = partial_sums(X, codes.codes, codes.k, metric, origin)
         return silhouette_from_sums(X, codes.codes, sums, metric)
     if metric != "euclidean":
         raise DataError(f"silhouette: metric {metric!r} is unknown; use cosine, sqeuclidean or euclidean")
-    member = codes.codes >= 0
-    out = np.full(len(X), np.nan)
+    refuse_non_finite(X)  # of all rows, so that the row it names is one of the caller's
+    member, out = codes.codes >= 0, np.full(len(X), np.nan)
     out[member] = euclidean_samples(X[member], codes.codes[member], codes.counts, device=device)
     return out
 

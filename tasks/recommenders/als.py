@@ -63,9 +63,13 @@ class Factors:
         return chosen, scores
 
     def top(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Best items for the mean member of each segment: (k, min(n, items)) column numbers and scores."""
+        """Best items for the mean member of each segment: (k, min(n, items)) column numbers and scores.
+
+        A segment without members gets those of the mean user, so that row and label stay the same.
+        """
         k = int(self.labels.max(initial=-1)) + 1
-        means = [self.users[self.labels == label].mean(axis=0) for label in range(k) if (self.labels == label).any()]
+        members = [self.labels == label for label in range(k)]
+        means = [self.users[member if member.any() else slice(None)].mean(axis=0) for member in members]
         scores = np.asarray(means, np.float64).reshape(-1, self.users.shape[1]) @ self.items.T.astype(np.float64)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
         return order, np.take_along_axis(scores, order, axis=1)

@@ -87,6 +87,16 @@ def test_planted_tastes_are_found(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_segment_without_members_keeps_its_row(kind):
+    matrix, taste, liked = checkerboard()
+    items, scores = fitted(kind, matrix, np.where(taste == 1, -1, taste)).top(5)
+    assert items.shape == scores.shape == (4, 5)
+    assert np.isfinite(scores).all()
+    if kind != "global_popularity":
+        assert all(liked[label, items[label]].all() for label in (0, 2, 3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_top_lists_the_best_of_each_segment(kind):
     matrix, taste, _ = checkerboard()
     taste[:3] = -1

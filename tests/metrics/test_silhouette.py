@@ -1,9 +1,11 @@
 """Silhouette against scikit-learn, over buckets, and where it has no value."""
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from sklearn import metrics as oracle
 
 from schemas.config import EvaluateConfig
@@ -40,6 +42,18 @@ def test_equals_scikit_learn(seed, n, d, k, metric):
     expected = oracle.silhouette_samples(X, labels, metric=metric)
     np.testing.assert_allclose(silhouette_samples(X, labels, metric), expected, atol=1e-9)
     assert silhouette(X, labels, metric) == pytest.approx(expected.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize("far", [1e5, 1e8])
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean"])
+def test_a_few_users_far_away_blur_nobody_else(metric, far):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(80, 4)), rng.normal(size=(80, 4)) + 3, rng.normal(size=(40, 4)) + far])
+    labels = np.repeat([0, 1, 2], [80, 80, 40])
+    expected = oracle.silhouette_samples(cdist(X, X, metric), labels, metric="precomputed")
+    lazy = () if metric == "euclidean" else (da.from_array(X, chunks=(70, 4)),)
+    for given_ in (X, *lazy):
+        np.testing.assert_allclose(silhouette_samples(given_, labels, metric)[:160], expected[:160], atol=1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -181,3 +195,12 @@ def test_one_extreme_outlier_spoils_nobody_else():
     samples = silhouette_samples(with_outlier, np.append(labels, 3), "sqeuclidean")
     assert samples[-1] == 0.0  # a segment of its own is a singleton, and scores nothing
     np.testing.assert_allclose(samples[:-1], silhouette_samples(X, labels, "sqeuclidean"), atol=1e-3)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_row_that_is_refused_is_the_callers(metric):
+    X, labels = random_case(1, 60, 4, 3)
+    labels[:10] = -1
+    X[40, 2] = np.nan
+    with pytest.raises(DataError, match="column 2 .* row 40"):
+        silhouette(X, labels, metric)
