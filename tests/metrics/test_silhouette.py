@@ -202,5 +202,5 @@ def test_the_row_that_is_refused_is_the_callers(metric):
     X, labels = random_case(1, 60, 4, 3)
     labels[:10] = -1
     X[40, 2] = np.nan
-    with pytest.raises(DataError, match="column 2 .* row 40"):
+    with pytest.raises(DataError, match=r"column 2 .* row 40"):
         silhouette(X, labels, metric)
