@@ -60,6 +60,9 @@ class ReportView(Report):
     model_version: str
     run_id: str
     profiles: tuple[SegmentProfile, ...]
+    assigned: dict[str | None, int] = Field(
+        default_factory=dict, description="segment id -> users in the table of assignments; None: those without one"
+    )
     evaluations: tuple[EvaluationReport, ...]
     choice: Choice
     verdict: Verdict
@@ -84,8 +87,32 @@ class ReportView(Report):
 
     @property
     def users(self) -> int:
-        """Users with a segment."""
-        return sum(profile.size for profile in self.profiles)
+        """Users with a segment in the table of assignments, or of the fit where there is none."""
+        counted = {name: users for name, users in self.assigned.items() if name is not None}
+        return sum(counted.values()) if self.assigned else sum(profile.size for profile in self.profiles)
+
+    @property
+    def without(self) -> float | None:
+        """Share of the users without a segment."""
+        if self.assigned:
+            return self.assigned.get(None, 0) / max(1, sum(self.assigned.values()))
+        return self.chosen.value("noise_share") if self.chosen else None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the table of assignments has other sizes than the fit."""
+        return bool(self.assigned) and any(p.size != self.assigned.get(p.segment_id, 0) for p in self.profiles)
+
+    @property
+    def space(self) -> str | None:
+        """What the segments' own silhouettes were measured in."""
+        metric = self.chosen.metrics.get("silhouette") if self.chosen else None
+        return None if metric is None else metric.details.get("segments_space", metric.space)
+
+    @property
+    def related(self) -> bool:
+        """Whether there are segments of a version before to compare with."""
+        return any(change.old for change in self.lineage.changes)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -128,7 +155,7 @@ def rows(proof: Proof) -> list[Row]:
     one = proof.one_to_one
     if one is not None:
         values = (one.value, one.details.get("recall"), one.details.get("coverage"))
-        found.append(Row("1:1 (a model for each user)", values, (one.interval, None, None)))
+        found.append(Row("1:1 (ALS, a list for each user)", values, (one.interval, None, None)))
     return found
 
 

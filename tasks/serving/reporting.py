@@ -1,6 +1,7 @@
 """Renders the report of a retrain and keeps it as an artifact of the run."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,13 +10,13 @@ from urllib.parse import quote
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.reports import EvaluationReport, Lineage, SegmentProfile, ValidationReport, Verdict
 from schemas.runs import Attempt, Contest, Landed, Proof, Registered
-from schemas.tables import COLUMN, REASON, TABLE
+from schemas.tables import COLUMN, REASON, SEGMENT_ID, TABLE
 from tasks.segments import figures
 from tasks.segments.report import Picture, ReportView, SetAside, render
 from tasks.serving.candidates import EXTRAS, LABELS
 from tasks.serving.fitting import matrix
 from tasks.stores.artifacts import load_state, write_text
-from tasks.stores.buckets import read_table
+from tasks.stores.buckets import read_frames, read_table
 from tasks.stores.flat import flat_metrics
 from tasks.stores.ledger import Ledger
 
@@ -47,7 +48,7 @@ def drawn(contest: Contest, profiles: tuple[SegmentProfile, ...], seed: int) -> 
         Drawn("Users of each segment", figures.sizes([profile.size for profile in profiles], names), SEGMENTS),
         *_swept(contest),
         *_compared(contest.reports),
-        Drawn("Silhouette of every user, by segment", figures.silhouettes(values, labels, ids), QUALITY),
+        Drawn("Silhouette (cosine) of every user, by segment", figures.silhouettes(values, labels, ids), QUALITY),
         *(one for attempt in contest.attempts for one in _curves(attempt)),
     ]
 
@@ -75,7 +76,8 @@ def _compared(reports: Sequence[EvaluationReport]) -> list[Drawn]:
     """Stability and validation lift of every candidate, with their intervals."""
     found = []
     measures = (("stability", "stability (mean ARI)", "Stability of each candidate, with its 95 % interval"),
-                ("heldout_lift", "lift on the validation slice", "Validation lift of each candidate"))  # fmt: skip
+                ("heldout_lift", "lift on the validation slice",
+                 "Validation lift of each candidate, with its 95 % interval"))  # fmt: skip
     for name, what, caption in measures:
         known = [(one.candidate, one.metrics[name]) for one in reports if one.value(name) is not None]
         if known:
@@ -102,6 +104,14 @@ def set_aside(quarantine: ArtifactRef) -> tuple[SetAside, ...]:
     """How many rows were set aside, by table, column and reason; most first."""
     frame = read_table(quarantine).group_by(TABLE, COLUMN, REASON).len().sort("len", TABLE, COLUMN, descending=True)
     return tuple(SetAside(table=t, column=c, reason=r, rows=n) for t, c, r, n in frame.iter_rows())
+
+
+def assigned(assignments: ArtifactRef) -> dict[str | None, int]:
+    """Segment id -> users in a table of assignments; None: those without a segment."""
+    counted: Counter[str | None] = Counter()
+    for frame in read_frames(assignments, [SEGMENT_ID]):
+        counted.update(dict(frame[SEGMENT_ID].value_counts().iter_rows()))
+    return dict(counted)
 
 
 def linked(validations: Sequence[ValidationReport], page: Path) -> dict[str, str]:
@@ -139,6 +149,7 @@ def report(
         run_id=run.run_id, profiles=profiles, evaluations=contest.reports, choice=contest.choice, verdict=verdict,
         lineage=lineage, proof=proof, accounts=landed.accounts, set_aside=set_aside(landed.quarantine),
         validations=validations, docs=linked(validations, path), pictures=inlined(pictures),
+        assigned=assigned(model.assignments),
     )  # fmt: skip
     write_text(path, render(view))
     metrics = {f"quality.{name}": value for name, value in flat_metrics(contest.report.metrics).items()}

@@ -180,6 +180,33 @@ def test_rivals_stand_beside_the_segments():
     assert rows(Proof(heldout=Metric(name="x", value=0.1, n=1)))[0].values == (None, None, None)
 
 
+def test_sizes_that_readers_see_stand_beside_those_of_the_fit():
+    """Users with few events may be given another segment than the fit's: a gate may refuse that."""
+    text = Page(render(view(assigned={"s001": 4, None: 6}))).text
+    assert "Users with a segment 4 60.0% without" in text
+    assert "users share assigned silhouette" in text
+    assert "9 90.0% 4 0.100" in text
+    same = Page(render(view(assigned={"s001": 9, None: 1}))).text
+    assert "Users with a segment 9 10.0% without" in same
+    assert "assigned" not in same
+
+
+def test_a_segments_silhouette_says_in_what_it_was_measured():
+    metric = Metric(name="silhouette", value=0.2, n=9, space="euclidean", details={"cosine": 0.3})
+    sampled = metric.model_copy(update={"details": {"cosine": 0.3, "segments_space": "sqeuclidean"}})
+    for one, space in ((metric, "euclidean"), (sampled, "sqeuclidean")):
+        found = EvaluationReport(candidate="kmeans-k2", kind="kmeans", params={}, metrics={"silhouette": one})
+        assert f"share silhouette {space} most telling" in Page(render(view(evaluations=(found,)))).text
+
+
+def test_a_first_version_has_no_table_of_what_became_of_the_segments():
+    born = Lineage(ids=("s001",), changes=(Change(kind="born", old=(), new=("s001",)),), next_number=2)
+    text = Page(render(view(lineage=born))).text
+    assert "There is no version before to compare with." in text
+    assert "members kept" not in text
+    assert "members kept" in Page(render(view())).text
+
+
 def test_what_is_absent_is_left_out():
     text = Page(render(view(proof=None, profiles=(), accounts=(), set_aside=(), validations=(), docs={}, evaluations=(),
                             lineage=Lineage(ids=(), changes=(), next_number=1)))).text  # fmt: skip

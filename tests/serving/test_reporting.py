@@ -7,7 +7,7 @@ from schemas.artifacts import RunContext
 from schemas.config import EvaluateConfig, IdentityConfig, SelectConfig
 from schemas.reports import Choice, EvaluationReport, Metric, SegmentProfile, ValidationReport
 from schemas.runs import Attempt, Candidate, Contest
-from schemas.tables import USER_ID, VECTOR
+from schemas.tables import SEGMENT_ID, USER_ID, VECTOR
 from tasks.serving import reporting
 from tasks.serving.candidates import CURVES, EXTRAS, fit_candidate
 from tasks.serving.evaluating import evaluate_candidate
@@ -49,7 +49,7 @@ def test_every_curve_that_a_candidate_left_is_drawn(tmp_path):
     drawn = reporting.drawn(found, profiles, 1)
     assert [one.caption for one in drawn] == [
         "Users on the first two principal axes", "Users of each segment", "Silhouette (cosine) against k",
-        "Stability of each candidate, with its 95 % interval", "Silhouette of every user, by segment",
+        "Stability of each candidate, with its 95 % interval", "Silhouette (cosine) of every user, by segment",
         "Dendrogram, ward-k3", "Distances to the k-th neighbour, dbscan",
     ]  # fmt: skip
     assert drawn[2].figure.axes[0].lines[0].get_xdata().tolist() == [2, 3, 4]
@@ -77,6 +77,16 @@ def test_the_curves_are_the_fits_own(tmp_path):
     assert (np.diff(curve) >= 0).all()
     assert curve[0] <= dbscan[f"{EXTRAS}eps"] <= curve[-1]
     assert not {f"{EXTRAS}{name}" for name in CURVES} & kmeans.keys()
+
+
+def test_users_of_the_table_of_assignments_are_counted_by_segment(tmp_path):
+    def write(place):
+        for number, segments in enumerate((["s001", None], ["s001"])):
+            frame = pl.DataFrame({USER_ID: [f"u{number}{i}" for i in range(len(segments))], SEGMENT_ID: segments})
+            write_parquet(place / f"bucket-000{number}.parquet", frame)
+        return {"rows": 3, "buckets": 2}
+
+    assert reporting.assigned(produce(str(tmp_path), "assignments", "a" * 64, write)) == {"s001": 2, None: 1}
 
 
 def test_links_to_data_docs_are_relative(tmp_path):
