@@ -18,12 +18,18 @@ _FIRST_DAY, _LAST_DAY = _FIRST // 86_400, _LAST // 86_400
 _OFFSET = r"\d[ T].*[+-]\d{2}(:?\d{2})?$"
 
 
+def _years(per_second: int) -> tuple[int, int]:
+    """The ends of the years 1 to 9999 in such parts of a second, as far as an int64 reaches."""
+    return max(_FIRST * per_second, -(2**63)), min(_LAST * per_second, 2**63 - 1)
+
+
 def _from_epoch(numbers: "pl.Series", unit: str) -> "pl.Series":
     """Numbers since 1970 as UTC microseconds; null where they leave the years 1 to 9999."""
     import polars as pl
 
     per_second = _PER_SECOND[unit]
-    inside = (numbers >= _FIRST * per_second) & (numbers <= _LAST * per_second)
+    first, last = _years(per_second)
+    inside = (numbers >= first) & (numbers <= last)
     numbers = numbers.set(~inside.fill_null(False), None)
     if numbers.dtype.is_integer() and per_second <= 10**6:
         micro = numbers.cast(pl.Int64) * (10**6 // per_second)
@@ -40,8 +46,7 @@ def _within_calendar(series: "pl.Series") -> "pl.Series":
 
     ends = (_FIRST_DAY, _LAST_DAY)
     if isinstance(series.dtype, pl.Datetime):
-        per_second = _PER_SECOND[series.dtype.time_unit]
-        ends = (max(_FIRST * per_second, -(2**63)), min(_LAST * per_second, 2**63 - 1))
+        ends = _years(_PER_SECOND[series.dtype.time_unit])
     return series.to_physical().clip(*ends).cast(series.dtype)
 
 

@@ -37,6 +37,8 @@ def header(place: Place, config: TableConfig) -> list[str]:
         names = next(standard.reader(io.StringIO(first, newline=None), delimiter=config.delimiter), [])
     except standard.Error as error:
         raise DataError(f"{place.name}: the header cannot be read: {error}") from None
+    if "\0" in first.partition("\n")[0]:
+        raise DataError(f"{place.name} is no text: its first line holds NUL characters")
     if len(names) == 1:
         _check_delimiter(names[0], place, config.delimiter)
     return names

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from schemas.batches import PROBLEM, ROW
-from schemas.errors import DataError
+from schemas.errors import DataError, UsageError
 from tasks.sources._places import Place, opened
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _BROKEN = "not a JSON object"
 def batches(place: Place, encoding: str, offset: int = 0) -> "Iterator[pa.RecordBatch]":
     """Rows under the file's own names, with row numbers and, where a line could not be read, the problem."""
     chunk: list[dict[str, Any] | None] = []
+    _check(encoding, place)
     first, held = 1, 0
     with opened(place, offset) as stream:
         while line := stream.readline(_MAX_LINE):
@@ -33,6 +34,16 @@ def batches(place: Place, encoding: str, offset: int = 0) -> "Iterator[pa.Record
                 first, chunk, held = first + len(chunk), [], 0
     if chunk:
         yield _batch(chunk, first)
+
+
+def _check(encoding: str, place: Place) -> None:
+    """UsageError where there is no such encoding, or one in which lines cannot be told apart."""
+    try:
+        plain = "\n".encode(encoding) == b"\n"
+    except LookupError:
+        raise UsageError(f"{place.name}: there is no encoding {encoding!r}") from None
+    if not plain:
+        raise UsageError(f"{place.name}: JSON Lines cannot be read as {encoding}; write them as utf-8")
 
 
 def _object(line: bytes, encoding: str) -> dict[str, Any] | None:

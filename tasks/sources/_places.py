@@ -68,10 +68,11 @@ def find(paths: str | tuple[str, ...], root: str, options: Mapping[str, str]) ->
 
     Raises:
         DataError: nothing is there, or a directory is.
-        UsageError: a path leaves the root.
+        UsageError: a path leaves the root, or cannot be one.
     """
     found: dict[str, Place] = {}
     for path in (paths,) if isinstance(paths, str) else paths:
+        path = path.removeprefix("file://")
         places = _remote(path, options) if "://" in path else _local(path, Path(root))
         found.update({place.name: place for place in places})
     return list(found.values())
@@ -87,11 +88,15 @@ def _local(path: str, root: Path) -> list[Place]:
     if pattern.is_absolute() or ".." in pattern.parts:
         raise UsageError(f"{path} leaves the source's root; move the file below it, or set root")
     exact = root / pattern
-    globbed = any(letter in path for letter in "*?[") and not exact.exists()
-    hits = sorted(hit for hit in root.glob(str(pattern)) if hit.is_file()) if globbed else [exact]
-    if not hits:
+    try:
+        globbed = any(letter in path for letter in "*?[") and not exact.exists()
+        hits = sorted(hit for hit in root.glob(str(pattern)) if hit.is_file()) if globbed else [exact]
+        found = [_checked(hit, root) for hit in hits]
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{path[:80]!r} cannot be a path: {str(error)[:80]}") from None
+    if not found:
         raise DataError(f"no file matches {path} below the source's root")
-    return [_checked(hit, root) for hit in hits]
+    return found
 
 
 def _checked(path: Path, root: Path) -> Place:
@@ -112,6 +117,7 @@ def _checked(path: Path, root: Path) -> Place:
 def _remote(path: str, options: Mapping[str, str]) -> list[Place]:
     """Files of one fsspec address, which may be a glob."""
     import fsspec
+    import fsspec.implementations.local
 
     protocol, _, rest = path.partition("://")
     shown = f"{protocol}://{rest.rpartition('@')[2].partition('?')[0]}"
@@ -120,6 +126,8 @@ def _remote(path: str, options: Mapping[str, str]) -> list[Place]:
         hits = sorted(system.glob(inner)) if any(letter in inner for letter in "*?[") else [inner]
         if hits == [inner] and system.isdir(inner):
             raise DataError(f"{shown} is a directory; name a file in it, or a glob")
+        if "::" in path or isinstance(system, fsspec.implementations.local.LocalFileSystem):
+            raise UsageError(f"{shown}: local files are named by paths below the source's root")
     except (OSError, ValueError, ImportError) as error:
         raise DataError(f"{shown}: {redact(str(error), *options.values())}") from None
     if not hits:

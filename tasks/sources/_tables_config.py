@@ -59,7 +59,10 @@ class TableConfig(Section):
         None, description="s, ms, us, ns since 1970, or a pattern such as %d.%m.%Y %H:%M; none: ISO 8601 or seconds"
     )
     time_zone: Zone | None = Field(None, description="IANA zone of times without one; none: the source's")
-    delimiter: str = Field(",", min_length=1, max_length=1, description="CSV: what stands between two columns")
+    delimiter: str = Field(
+        ",", pattern=r"^[\x01-\x09\x0b\x0c\x0e-!#-~]$",
+        description="CSV: what stands between two columns, one ASCII character",
+    )  # fmt: skip
     encoding: str = Field("utf-8", description="CSV and JSON Lines: encoding, such as gb18030 or latin-1")
     header: tuple[str, ...] | None = Field(None, description="CSV without a header: its column names, in order")
     nulls: tuple[str, ...] = Field(("",), description="CSV: words that mean an empty value")

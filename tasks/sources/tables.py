@@ -193,6 +193,8 @@ def _mapped(
     first, seen = 1, list(names or ())
     for batch in rows:
         inner = [name for name in batch.schema.names if name not in (ROW, PROBLEM)]
+        if not inner and not seen:
+            raise DataError(f"{reading.origin}: none of its first {len(batch)} lines is a JSON object")
         seen += [] if names is not None else _fresh(inner, seen, table, own, replace(reading, first_row=first))
         mapping = map_columns(table, own, seen if names is not None else _hoped_for(table, own, seen), reading.origin)
         chosen = {name: batch[name] if name in inner else pa.nulls(len(batch)) for name in mapping.names}

@@ -153,3 +153,59 @@ def test_what_is_no_readable_file_is_refused_in_words(tmp_path):
     (tmp_path / "u.csv.zip").write_bytes(packed)
     with pytest.raises(DataError, match="is encrypted"):
         take(tmp_path, users={"path": "u.csv.zip"})
+
+
+@pytest.mark.parametrize(
+    ("table", "files", "words"),
+    [
+        ({"path": "/etc/passwd", "format": "csv"}, {}, "leaves the source's root"),
+        ({"path": "file:///etc/passwd", "format": "csv"}, {}, "leaves the source's root"),
+        ({"path": "local:///etc/passwd", "format": "csv"}, {}, "local files are named by paths below"),
+        ({"path": "simplecache::file:///etc/passwd", "format": "csv"}, {}, "local files are named by paths below"),
+        ({"path": "u\0.csv"}, {}, "cannot be a path"),
+        ({"path": "u" * 5000}, {}, "cannot be a path"),
+        ({"path": "**.csv"}, {}, "cannot be a path"),
+        ({"path": "u.csv"}, {"u.csv": b"\0" * 99}, "u.csv is no text"),
+        ({"path": "u.jsonl"}, {"u.jsonl": b"user_id\na\n"}, "none of its first 2 lines is a JSON object"),
+        ({"path": "u.jsonl", "encoding": "klingon"}, {"u.jsonl": b"{}"}, "there is no encoding 'klingon'"),
+        ({"path": "u.jsonl", "encoding": "utf-16"}, {"u.jsonl": b"{}"}, "JSON Lines cannot be read as utf-16"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path, table, files, words):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises((DataError, UsageError), match=words) as caught:
+        take(tmp_path, users=table)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n", "¦", ""])
+def test_what_cannot_part_columns_is_no_delimiter(delimiter):
+    with pytest.raises(ValueError, match="delimiter"):
+        tables.Config(events={"path": "e.csv", "delimiter": delimiter})
+    assert tables.Config(events={"path": "e.csv", "delimiter": "\x01"}).events is not None
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()])
+def test_times_are_counted_in_every_unit(tmp_path, unit, kind):
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    times = pa.array([1_719_828_000 * factor, 2**63 - 1]).cast(kind)
+    parquet.write_table(pa.table({USER_ID: ["a"] * 2, ITEM_ID: ["i"] * 2, TIMESTAMP: times}), tmp_path / "e.parquet")
+    take(tmp_path, events={"path": "e.parquet", "time_format": unit})
+    assert rows(tmp_path, "events")[TIMESTAMP].to_list() == [datetime(2024, 7, 1, 10, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("policies", "words"),
+    [
+        ({"missing": {"events.vlaue": {}}}, "no column events.vlaue"),
+        ({"outliers": {"events.vlaue": {"action": "clip"}}}, "no column events.vlaue"),
+        ({"outliers": {"events.item_id": {"action": "quarantine"}}}, "events.item_id holds no numbers"),
+    ],
+)
+def test_policies_are_about_columns_that_are_there(tmp_path, policies, words):
+    (tmp_path / "e.csv").write_text(EVENTS)
+    config = tables.Config(root=str(tmp_path), events={"path": "e.csv"})
+    with pytest.raises(UsageError, match=words):
+        ingest(tables.read(config), IngestConfig(**policies), tmp_path / "out", "run", None, NOW)
