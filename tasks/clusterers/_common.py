@@ -146,6 +146,11 @@ def outlier_warnings(X: np.ndarray, labels: np.ndarray) -> list[str]:
     return lines
 
 
+def fewer_warnings(asked: int, found: int) -> list[str]:
+    """A line where the rows made fewer segments than were asked for."""
+    return [f"{asked} segments were asked for, the distinct rows make only {found}"] if found < asked else []
+
+
 @dataclass
 class Centroids:
     """Segments that are the nearest of k centroids.
@@ -200,8 +205,6 @@ def settle(X: Any, centroids: np.ndarray, space: Space, inertia: float | None = 
 
         labels = label_rows(X, centroids)
     labels, order = canonical(labels)
-    warnings = outlier_warnings(X, labels)
-    if len(order) < len(centroids):
-        warnings.append(f"{len(centroids)} segments were asked for, the distinct rows make only {len(order)}")
+    warnings = outlier_warnings(X, labels) + fewer_warnings(len(centroids), len(order))
     extras = {"inertia": inertia, "warnings": warnings}
     return Centroids(np.ascontiguousarray(centroids[order]), space, labels, extras)

@@ -118,19 +118,26 @@ def lloyd(sweep: Sweep, start: np.ndarray, space: Space, max_iter: int, tol: flo
     return centroids, inertia, iteration
 
 
-def seeds(sample: np.ndarray, k: int, rng: np.random.Generator, given: np.ndarray | None = None) -> np.ndarray:
+def seeds(
+    sample: np.ndarray, k: int, rng: np.random.Generator, given: np.ndarray | None = None, space: Space = "euclidean"
+) -> np.ndarray:
     """k-means++ starting centroids (k, d) from rows of `sample` (m, d); those `given` (g, d) come first and stay.
 
+    Under cosine the rows of `sample` have length 1, and the given ones are brought to it.
+
     Raises:
-        DataError: more are given than k, or of another dimension.
+        DataError: more are given than k, of another dimension, or not finite.
     """
-    if given is None:
+    if given is None or len(given) == 0:
         from sklearn.cluster import kmeans_plusplus
 
         return kmeans_plusplus(sample, k, random_state=int(rng.integers(2**31)))[0]
     given = np.asarray(given, np.float32)
     if given.ndim != 2 or len(given) > k or given.shape[1] != sample.shape[1]:
         raise DataError(f"starting centroids of shape {given.shape} fit neither k={k} nor {sample.shape[1]} columns")
+    if not np.isfinite(given).all():
+        raise DataError("a starting centroid is not finite: leave out segments without members")
+    given = unit_rows(given).astype(np.float32) if space == "cosine" else given
     if len(given) == k:
         return given
     chosen = list(given)

@@ -12,7 +12,7 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
-from tasks.clusterers._common import canonical, check_k, check_rows, in_memory, outlier_warnings
+from tasks.clusterers._common import canonical, check_k, check_rows, fewer_warnings, in_memory, outlier_warnings
 from tasks.clusterers._distances import Space, distances_to, points
 from tasks.clusterers._exemplars import two_best
 
@@ -113,18 +113,21 @@ def fit(
     """
     X = check_rows(in_memory(X))
     check_k(len(X), config.k)
-    if init is not None and init.shape != (config.k, X.shape[1]):
-        raise DataError(f"starting means of shape {init.shape} do not fit k={config.k} and {X.shape[1]} columns")
+    if init is not None and np.shape(init) != (config.k, X.shape[1]):
+        raise DataError(f"starting means of shape {np.shape(init)} do not fit k={config.k} and {X.shape[1]} columns")
+    if init is not None and not np.isfinite(init).all():
+        raise DataError("a starting mean is not finite: leave out segments without members")
     model = _em(points(X, config.space), config, rng, init)
     variances = np.broadcast_to(model.covariances_.reshape(config.k, -1), model.means_.shape)
     fitted = Mixture(model.means_, np.ascontiguousarray(variances), np.maximum(model.weights_, 1e-300), config.space)
     fitted.labels, order = canonical(fitted.assign(X).labels)
+    warnings = outlier_warnings(X, fitted.labels) + fewer_warnings(config.k, len(order))
     order = np.append(order, np.setdiff1d(np.arange(config.k), order))  # an empty component stays, as the last
     fitted.means, fitted.variances = fitted.means[order], fitted.variances[order]
     fitted.weights = fitted.weights[order]
     shares = fitted.responsibilities(X).astype(np.float32)
     fitted.extras = {"responsibilities": shares, "confidence": shares.max(axis=1)}
-    fitted.extras |= {"bic": float(model.bic(points(X, config.space))), "warnings": outlier_warnings(X, fitted.labels)}
+    fitted.extras |= {"bic": float(model.bic(points(X, config.space))), "warnings": warnings}
     return fitted
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from schemas.config import Section
 from tasks.clusterers import _exemplars, kmeans
-from tasks.clusterers._common import canonical, check_k, check_rows, in_memory, means, outlier_warnings
+from tasks.clusterers._common import canonical, check_k, check_rows, fewer_warnings, in_memory, means, outlier_warnings
 from tasks.clusterers._distances import Space, unit_rows
 from tasks.clusterers._exemplars import Exemplars
 from tasks.clusterers._neighbours import embed
@@ -79,7 +79,8 @@ def fit(
     place[order] = np.arange(len(order))
     centres = means(unit_rows(rows) if config.space == "cosine" else rows, labels, len(order))
     keep = place[found] >= 0
-    extras = {"linkage": merges, "leaf_labels": place[found], "warnings": outlier_warnings(rows, labels)}
+    warnings = outlier_warnings(rows, labels) + fewer_warnings(1 if config.height else config.k, len(order))
+    extras = {"linkage": merges, "leaf_labels": place[found], "warnings": warnings}
     return Exemplars(leaves[keep], place[found][keep], config.space, None, labels, extras, centres)
 
 

@@ -93,7 +93,7 @@ def _blocks(X: Any, config: Config, rng: np.random.Generator, init: np.ndarray |
         sample = unit_rows(sample).astype(np.float32)
     tol = config.tol * float(sample.var(axis=0, dtype=np.float64).mean())
     if init is not None:
-        start = seeds(sample, config.k, rng, unit_rows(init) if config.space == "cosine" else init)
+        start = seeds(sample, config.k, rng, init, config.space)
     else:  # the starts compete on the sample, so that a pass over everything is spent on the best alone
         trial = sweeper(sample, config.space)
         starts = (seeds(sample, config.k, rng) for _ in range(config.n_init))

@@ -64,9 +64,7 @@ def fit(
     check_k(X.shape[0], config.k)
     cosine = config.space == "cosine"
     sample = sample_rows(X, config.sample, rng)
-    if cosine:
-        sample, init = unit_rows(sample).astype(np.float32), None if init is None else unit_rows(init)
-    start = seeds(sample, config.k, rng, init)
+    start = seeds(unit_rows(sample).astype(np.float32) if cosine else sample, config.k, rng, init, config.space)
     seed = int(rng.integers(2**31))
     model = MiniBatchKMeans(config.k, init=start, n_init=1, batch_size=config.batch, random_state=seed)
     blocks = blocks_of(X)

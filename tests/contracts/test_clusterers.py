@@ -153,6 +153,32 @@ def test_degenerate_rows_get_a_label_or_a_clear_word(kind, space):
 
 
 @pytest.mark.parametrize(("kind", "space"), EVERY)
+def test_fewer_distinct_rows_than_segments_are_told(kind, space):
+    if "k" not in plugin("clusterers", kind).Config.model_fields:
+        pytest.skip("nobody asks it for a number of segments")
+    rows = np.repeat(np.array([[0, 1], [1, 0]], np.float32), 30, axis=0)
+    fitted = fit(kind, space, rows, None, k=4)
+    assert (fitted.labels.max() == 3) or any("4 segments were asked for" in line for line in fitted.extras["warnings"])
+
+
+@pytest.mark.parametrize("kind", ["kmeans", "minibatch_kmeans", "gaussian_mixture"])
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_centroids_to_start_from_are_checked(kind, space, blobs):
+    X, truth = blobs
+    module, config = plugin("clusterers", kind), config_of(kind, space)
+    arrays = fit(kind, space, X, truth).arrays()
+    good = arrays["means" if "means" in arrays else "centroids"]
+    lost = good.copy()
+    lost[2] = np.nan
+    for bad, word in ((lost, "not finite"), (good[0], "fit"), (good[:, :3], "fit"), (np.vstack([good, good]), "fit")):
+        with pytest.raises(DataError, match=word):
+            module.fit(X, config, np.random.default_rng(0), init=bad)
+    if kind != "gaussian_mixture":  # with none given it draws its own
+        fitted = module.fit(X, config, np.random.default_rng(0), init=good[:0])
+        assert adjusted_rand_score(truth, fitted.labels) >= 0.99
+
+
+@pytest.mark.parametrize(("kind", "space"), EVERY)
 def test_fewer_users_than_segments_and_one_user(kind, space):
     X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     if "k" in plugin("clusterers", kind).Config.model_fields:
