@@ -1,9 +1,25 @@
 """Nested settings and measured metrics under the flat names that MLflow's compare page shows."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.reports import Metric
+
+LONGEST = 240
+
+
+def legal(name: str) -> str:
+    """The name of a parameter or metric as MLflow takes it: letters, digits and ` _-.:`, at most 240 (MLflow takes 250; a prefix may come).
+
+    Parts of a name come from the data, such as a class called `R&B`. What is replaced is told apart by a short hash.
+    """
+    plain = re.sub(r"[^\w.\- :]", "_", name)
+    if plain == name and len(name) <= LONGEST:
+        return name
+    mark = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{plain[: LONGEST - 9]}-{mark}"
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -29,4 +45,4 @@ def flat_metrics(metrics: Mapping[str, Metric]) -> dict[str, float]:
             flat[f"{name}.low"], flat[f"{name}.high"] = metric.interval
         details = {key: v for key, v in metric.details.items() if isinstance(v, int | float)}
         flat.update({f"{name}.{key}": float(value) for key, value in details.items()})
-    return flat
+    return {legal(name): value for name, value in flat.items()}

@@ -16,7 +16,7 @@ from schemas.config import LedgerConfig
 from schemas.errors import DataError, FenqunError, UsageError
 from schemas.reports import EvaluationReport
 from schemas.tables import AS_OF, ASSIGNMENTS, USER_ID
-from tasks.stores.flat import flat_metrics, flatten
+from tasks.stores.flat import flat_metrics, flatten, legal
 from tasks.stores.shell import CODE
 from tasks.stores.sums import folder_sha256
 
@@ -94,7 +94,7 @@ class Ledger:
 
         nested = {"mlflow.parentRunId": parent} if parent else {}
         run = self.client.create_run(self.experiment_id, run_name=name, tags={**tags, **nested})
-        flat = [Param(key, str(value)[:6000]) for key, value in flatten(params).items()]
+        flat = [Param(legal(key), str(value)[:6000]) for key, value in flatten(params).items()]
         for start in range(0, len(flat), 90):
             self.client.log_batch(run.info.run_id, params=flat[start : start + 90])
         return run.info.run_id

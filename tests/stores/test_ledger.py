@@ -11,7 +11,7 @@ from schemas.config import LedgerConfig
 from schemas.errors import FenqunError
 from schemas.reports import EvaluationReport, Metric
 from tasks.serving.requests import EXAMPLE
-from tasks.stores.flat import flat_metrics, flatten
+from tasks.stores.flat import flat_metrics, flatten, legal
 from tasks.stores.ledger import Ledger
 
 
@@ -32,6 +32,21 @@ def test_candidates_are_nested_runs_that_compare_by_the_same_names(ledger: Ledge
     assert all({"silhouette", "silhouette.cosine", "silhouette.low"} <= run.data.metrics.keys() for run in found)
     assert {run.data.tags.get("fenqun.warnings") for run in found} == {None, "row 3 is extreme"}
     assert ledger.client.get_run(parent).data.params["represent.weights.text"] == "2"
+
+
+@pytest.mark.parametrize(
+    "word", ["R&B", "Crime, Thriller", "50%+", "[z]", "and/or", "点击", "😀", "a\nb", "x" * 400, ""]
+)
+def test_words_of_the_data_may_stand_in_names(ledger: Ledger, word: str):
+    run_id = ledger.start("words", {"describe": {"glossary": {word: "music", f"{word}?": "more"}}}, {})
+    assert sorted(ledger.client.get_run(run_id).data.params.values()) == ["more", "music"]
+    metrics = {f"fit.report.per_class.{name}.f1": Metric.of("f1", 0.5, 3) for name in (word, f"{word}?")}
+    ledger.metrics(run_id, flat_metrics(metrics))
+    assert list(ledger.client.get_run(run_id).data.metrics.values()) == [0.5, 0.5]
+
+
+def test_plain_names_stay_as_they_are():
+    assert legal("fit.report.per_class.18-24 años.f1") == "fit.report.per_class.18-24 años.f1"
 
 
 def test_missing_metrics_are_left_out_never_sent_as_nan():
