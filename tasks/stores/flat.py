@@ -7,11 +7,11 @@ from typing import Any
 
 from schemas.reports import Metric
 
-LONGEST = 240
+LONGEST = 240  # MLflow takes 250, and a prefix may come
 
 
 def legal(name: str) -> str:
-    """The name of a parameter or metric as MLflow takes it: letters, digits and ` _-.:`, at most 240 (MLflow takes 250; a prefix may come).
+    """The name of a parameter or metric as MLflow takes it: letters, digits and ` _-.:`, at most 240 of them.
 
     Parts of a name come from the data, such as a class called `R&B`. What is replaced is told apart by a short hash.
     """
