@@ -93,7 +93,7 @@ def normalise(text: "pl.Series") -> "pl.Series":
 
 
 def identifier(series: "pl.Series") -> "tuple[pl.Series, Problems]":
-    """Ids and other short names: NFC text, never empty, without NUL, at most 1024 bytes.
+    """Ids and other short names: NFC text, never empty, without NUL, on one line, at most 1024 bytes.
 
     Ids repeat, so the rules look at the distinct ones first and at every row only where one of them is odd.
     """
@@ -116,6 +116,7 @@ def _identifier(series: "pl.Series") -> "tuple[pl.Series, Problems]":
         text = text.set((length > MAX_ID_BYTES).fill_null(False), None)
     text = normalise(text)
     problems.append((text.str.contains("\0", literal=True), Reason.NUL))
+    problems.append((text.str.contains("\n", literal=True), Reason.LINES))
     if series.dtype.is_numeric():
         return text, problems
     problems.append((text.str.contains(_EXPONENT), Reason.EXPONENT_ID))

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     FRACTION_ID = "id is a number with a fraction"
     EXPONENT_ID = "id in scientific notation has lost digits; export ids as text"
     LONG_ID = "id longer than 1024 bytes"
+    LINES = "runs over several lines; a quote may be left open"
     NUL = "holds a NUL character"
     NOT_UTF8 = "not valid UTF-8 (wrong encoding or lone surrogate)"
     TOO_LONG = "text longer than the configured limit"

@@ -34,7 +34,8 @@ def header(place: Place, config: TableConfig) -> list[str]:
         return list(config.header)
     first = _decode(sample, place, config).lstrip("\ufeff")
     try:
-        names = next(standard.reader(io.StringIO(first, newline=None), delimiter=config.delimiter), [])
+        form: dict[str, Any] = {"quotechar": config.quote} if config.quote else {"quoting": standard.QUOTE_NONE}
+        names = next(standard.reader(io.StringIO(first, newline=None), delimiter=config.delimiter, **form), [])
     except standard.Error as error:
         raise DataError(f"{place.name}: the header cannot be read: {error}") from None
     if "\0" in first.partition("\n")[0]:
@@ -112,30 +113,80 @@ def _stream(
 ) -> "Iterator[pa.RecordBatch]":
     """pyarrow's streaming reader on one thread, which alone knows the numbers of broken rows."""
     import pyarrow as pa
-    from pyarrow import csv
 
     broken: list[tuple[int, str]] = []
+    last = ""
+    counted = _Counted(stream, config.quote.encode())
 
     def note(row: Any) -> str:
+        nonlocal last
         broken.append((row.number - skip, f"{row.actual_columns} cells where the header has {row.expected_columns}"))
+        last = row.text or ""
         return "skip"
 
     try:
-        reader = csv.open_csv(
-            stream,
-            csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names, skip_rows=skip),
-            csv.ParseOptions(delimiter=config.delimiter, newlines_in_values=True, invalid_row_handler=note),
-            csv.ConvertOptions(
-                column_types={name: pa.binary() for name in names}, include_columns=wanted,
-                strings_can_be_null=True, null_values=list(config.nulls), check_utf8=False,
-            ),
-        )  # fmt: skip
-        yield from _numbered(reader, broken, wanted)
+        reader = _reader(counted, config, names, wanted, skip, note)
+        final: tuple[int, bool] = (0, False)  # the file's last row so far, and whether it runs over lines
+        for batch in _numbered(reader, broken, wanted):
+            final = max(final, _final(batch)) if len(batch) else final
+            yield batch
+        if broken and broken[-1][0] >= final[0]:
+            final = (broken[-1][0], "\n" in last)
+        if counted.quotes % 2 and final[1]:
+            raise DataError(
+                f"{place.name}: a quote is opened and never closed, so rows are lost; the file may be truncated, "
+                "or set quote: '' where quotes mean nothing"
+            )
     except pa.ArrowInvalid as error:
         if "Empty CSV" not in str(error):
             raise DataError(f"{place.name}: {' '.join(str(error).split())[:200]}") from None
     except UnicodeError as error:
         raise DataError(f"{place.name} is not {config.encoding}: {error.reason}; set encoding") from None  # type: ignore[attr-defined]
+
+
+def _reader(
+    stream: Any, config: TableConfig, names: list[str], wanted: list[str], skip: int, note: Callable[[Any], str]
+) -> Any:
+    """pyarrow's streaming reader; all cells are bytes."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    return csv.open_csv(
+        stream,
+        csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names, skip_rows=skip),
+        csv.ParseOptions(
+            delimiter=config.delimiter, quote_char=config.quote or False, newlines_in_values=True,
+            invalid_row_handler=note,
+        ),
+        csv.ConvertOptions(
+            column_types={name: pa.binary() for name in names}, include_columns=wanted,
+            strings_can_be_null=True, null_values=list(config.nulls), check_utf8=False,
+        ),
+    )  # fmt: skip
+
+
+class _Counted:
+    """A stream that counts the quotes that pass by."""
+
+    closed = False
+
+    def __init__(self, stream: Any, quote: bytes) -> None:
+        self._stream, self._quote = stream, quote
+        self.quotes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        block: bytes = self._stream.read(size)
+        self.quotes += block.count(self._quote) if self._quote else 0
+        return block
+
+    def close(self) -> None:
+        """Whoever opened the stream closes it."""
+
+
+def _final(batch: "pa.RecordBatch") -> tuple[int, bool]:
+    """Number of the batch's last row, and whether one of its cells runs over lines."""
+    row = batch.slice(len(batch) - 1).to_pylist()[0]
+    return row[ROW], any(b"\n" in cell for cell in row.values() if isinstance(cell, bytes))
 
 
 def _numbered(reader: Any, broken: list[tuple[int, str]], wanted: list[str]) -> "Iterator[pa.RecordBatch]":

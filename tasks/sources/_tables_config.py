@@ -63,6 +63,11 @@ class TableConfig(Section):
         ",", pattern=r"^[\x01-\x09\x0b\x0c\x0e-!#-~]$",
         description="CSV: what stands between two columns, one ASCII character",
     )  # fmt: skip
+    quote: str = Field(
+        '"',
+        pattern=r"^[!-~]?$",
+        description="CSV: what stands round a cell that holds the delimiter; empty: nothing does",
+    )
     encoding: str = Field("utf-8", description="CSV and JSON Lines: encoding, such as gb18030 or latin-1")
     header: tuple[str, ...] | None = Field(None, description="CSV without a header: its column names, in order")
     nulls: tuple[str, ...] = Field(("",), description="CSV: words that mean an empty value")

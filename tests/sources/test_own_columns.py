@@ -179,6 +179,35 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path, table, files, words):
     assert "\n" not in str(caught.value)
 
 
+ODD_QUOTES = {
+    "a last cell": 'u1,a\nu2,"b\n' + "u3,c\n" * 30,
+    "another cell": 'u1,a\n"u2,b\n' + "u3,c\n" * 30,
+    "truncated": 'u1,a\nu2,"first line\nsecond li',
+}
+
+
+@pytest.mark.parametrize("case", ODD_QUOTES)
+def test_a_quote_that_swallows_the_rest_of_a_file_is_refused(tmp_path, case):
+    (tmp_path / "u.csv").write_text("user_id,name\n" + ODD_QUOTES[case])
+    with pytest.raises(DataError, match="a quote is opened and never closed"):
+        take(tmp_path, users={"path": "u.csv"})
+
+
+def test_quotes_that_close_or_mean_nothing_are_fine(tmp_path):
+    (tmp_path / "u.csv").write_text('user_id,name\nx,"torn\nrow",y\na,27" wide\nb,"two\nlines"\nc,"said ""so"""\n')
+    take(tmp_path, users={"path": "u.csv"})
+    assert rows(tmp_path, "users")["name"].to_list() == ['27" wide', "two\nlines", 'said "so"']
+    (tmp_path / "u.csv").write_text('"id\tname\na\t"Weird\nb\t"Al" Y\n')
+    take(tmp_path, users={"path": "u.csv", "delimiter": "\t", "quote": "", "columns": {USER_ID: '"id'}})
+    assert rows(tmp_path, "users")["name"].to_list() == ['"Weird', '"Al" Y']
+
+
+def test_an_id_that_swallowed_a_row_goes_aside(tmp_path):
+    (tmp_path / "e.tsv").write_text('user_id,item_id,timestamp\nu,"i,1\nu,"j,2\nu,k,3\n')
+    done = take(tmp_path, events={"path": "e.tsv"})
+    assert done.quarantine[REASON].to_list() == [Reason.LINES]
+
+
 @pytest.mark.parametrize("delimiter", ['"', "\n", "¦", ""])
 def test_what_cannot_part_columns_is_no_delimiter(delimiter):
     with pytest.raises(ValueError, match="delimiter"):
