@@ -52,6 +52,9 @@ def tell(summary: Summary) -> None:
     for gate in summary.gates:
         if not gate.passed:
             print(f"refused   {gate.name}: {gate.why} (bound {gate.bound})")
+    if not summary.promoted:
+        command = f"fenqun promote --segmentation {summary.segmentation} --version {summary.model_version}"
+        print(f"          what is live stays; all the same: {command} --author WHO --reason WHY")
     print(f"report    {summary.report}")
     print("\nmake ui, then open")
     print(f"  Prefect  http://127.0.0.1:4200/runs/flow-run/{summary.prefect_run}")

@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 from flows.config import RetrainConfig, from_text
 from schemas.artifacts import RunContext
 from schemas.config import LedgerConfig
+from schemas.errors import DataError
 from schemas.reports import EvaluationReport, SegmentProfile, Verdict
 from schemas.runs import Attempt, Candidate, Contest, Landed, Proof, Registered, Standing, Summary, Vectors
 from tasks.choose import choose
@@ -72,6 +73,9 @@ def vectors(config: RetrainConfig, landed: Landed, run: RunContext, high: float)
         get_run_logger().info("%s is switched off: %s", family, why)
     fitted = [featurize.submit(landed.tables, family, run, high, config.execution) for family in families]
     texts = config.texts and embed(landed.tables, config.texts, config.encoder, run, high, config.execution)
+    if not families and texts is None:
+        why = "; ".join([*(f"{family} is switched off: {said}" for family, said in off.items()), "there are no texts"])
+        raise DataError(f"nothing describes users ({why}); name another family under features")
     blocks = [future.result() for future in fitted]
     return represent(families, blocks, texts, config.represent, config.ingest, run, high, config.execution)
 

@@ -78,6 +78,12 @@ IN_THE_RUN = {
     "much of it bad": (GOOD + ",a,view,2025-01-01\n", [], 1, "quarantine.events.share_error"),
     "one key twice": (GOOD.replace("u2", "u1"), ["source.events.key=[event]"], 1, "quarantine.events.share_error"),
     "all of it unwanted": (GOOD, ["validation.allowed_events=[buy]"], 1, "events.allowed_events"),
+    "all families off": (
+        GOOD,
+        ["features=[{kind: social}]"],
+        1,
+        "nothing describes users (social is switched off: ",
+    ),
     "no ledger": (GOOD, ["ledger.tracking_uri=http://127.0.0.1:9"], 1, "MLflow at http://127.0.0.1:9 cannot be used"),
 }
 

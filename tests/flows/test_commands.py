@@ -1,6 +1,7 @@
 """What stops a command before its flow begins: a state folder, a port or a server that is not there, and Ctrl-C."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,11 @@ from threading import Event
 
 import pytest
 
-from flows.__main__ import main
-from flows.commands import prefect_starting
+from flows.__main__ import main, parser
+from flows.commands import prefect_starting, tell
 from schemas.errors import FenqunError
+from schemas.reports import Gate
+from schemas.runs import Summary
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "deployments" / "configs" / "synthetic.yaml")
 COMMANDS = [
@@ -44,6 +47,21 @@ def test_looking_at_the_state_folder_leaves_nothing(home: Path, capsys):
     assert main(["rollback", "--segmentation", "shop", "--author", "a", "--reason", "b"]) == 2
     assert capsys.readouterr().err.count("nothing is live") == 2
     assert not home.exists() or not list(home.iterdir())
+
+
+def test_a_refused_candidate_is_told_with_what_stays_and_how_to_promote_it_all_the_same(capsys):
+    gate = Gate(name="churn", passed=False, measured=0.4, bound="<= 0.1", why="too many move")
+    told = Summary(
+        segmentation="shop", run_id="r", experiment_id="1", prefect_run="", model_version="7", new_version=True,
+        chosen="kmeans-k5", reason="best", promoted=False, gates=(gate,), profiles=(), metrics={}, report="r.html",
+    )  # fmt: skip
+    tell(told)
+    said = capsys.readouterr().out
+    assert "refused   churn: too many move (bound <= 0.1)\n          what is live stays" in said
+    (command,) = re.findall(r"fenqun (promote .*)$", said, re.MULTILINE)
+    assert parser().parse_args(command.split()).version == "7"
+    tell(told.model_copy(update={"promoted": True}))
+    assert "what is live stays" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("port", ["0", "99999", "-1", "80x"])
