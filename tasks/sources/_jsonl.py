@@ -84,7 +84,9 @@ def column(values: list[Any]) -> "pa.Array":
 
 
 def _text(value: Any) -> str | None:
-    """A value as text: texts as they are, lists and objects as JSON."""
+    """A value as text: texts as they are, lists and objects as JSON; bytes that are no text keep lone surrogates."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool) else str(value)

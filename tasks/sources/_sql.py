@@ -1,6 +1,7 @@
 """Rows of a query as a stream of batches, through SQLAlchemy."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,9 @@ def _connection(config: TableConfig, name: str) -> Iterator[Any]:
 
 
 def _query(config: TableConfig) -> str:
-    return (config.sql or "").strip().rstrip(";")
+    """The query as a part of another: it may end in a comment, and its colons name no parameters of ours."""
+    plain = (config.sql or "").strip().rstrip(";")
+    return "\n" + re.sub(r"(?<![:\w\\]):(\w+)(?!:)", r"\\:\1", plain) + "\n"
 
 
 def header(config: TableConfig, name: str) -> list[str]:
@@ -106,11 +109,20 @@ def _typed(mark: str) -> int | str:
 
 
 def _plain(values: tuple[Any, ...]) -> list[Any]:
-    """Decimals as numbers, other types of drivers (UUID, ...) as text, by Arrow's own rules where it has any."""
+    """Values of drivers as Arrow or `_jsonl.column` take them; they have rules for all others."""
+    return [_simple(value) for value in values]
+
+
+def _simple(value: Any) -> Any:
+    """Decimals as numbers, UUIDs as text, views of memory as bytes."""
     from decimal import Decimal
     from uuid import UUID
 
-    return [_number(v) if isinstance(v, Decimal) else str(v) if isinstance(v, UUID) else v for v in values]
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, UUID):
+        return str(value)
+    return bytes(value) if isinstance(value, memoryview | bytearray) else value
 
 
 def _number(value: "Decimal") -> int | float:

@@ -15,6 +15,7 @@ from pyarrow import parquet
 from schemas.config import IngestConfig
 from schemas.errors import DataError, UsageError
 from schemas.tables import CATEGORIES, EVENT, ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID, VALUE
+from tasks.cleaning.reasons import Reason
 from tasks.sources import tables
 from tasks.sources._secrets import redact
 from tasks.stores.ingest import Ingested, ingest
@@ -173,6 +174,17 @@ def test_sqlite_with_a_high_water_mark(tmp_path, monkeypatch):
     take(config, tmp_path / "all")
     assert frame(tmp_path / "all").equals(frame(tmp_path / "run2"))
     assert str(tmp_path) not in repr(config) + repr(then)
+
+
+def test_queries_and_values_are_taken_as_they_are(tmp_path):
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE t (user_id, item_id, timestamp)")
+        connection.execute("INSERT INTO t VALUES ('u', 'i', 1), ('v', 2, 1), (x'ff', 'i', 1), (x'77', 'i', 1)")
+    connection.close()
+    query = "SELECT * FROM t WHERE item_id <> ':nothing' AND item_id <> '10:30:00' -- all of it"
+    done = take(tables.Config(events={"sql": query, "url": f"sqlite:///{tmp_path}/shop.db"}), tmp_path / "out")
+    assert frame(tmp_path / "out")[USER_ID].to_list() == ["u", "v", "w"]
+    assert done.quarantine.select("locator", "reason").rows() == [("sql:events:3", Reason.NOT_UTF8)]
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM orders WHERE id = 3", "INSERT INTO orders SELECT * FROM orders",
