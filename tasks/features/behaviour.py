@@ -45,7 +45,7 @@ import numpy as np
 from pydantic import Field
 
 from schemas.artifacts import State
-from schemas.tables import EVENT, ITEM_ID, Bucket
+from schemas.tables import EVENT, EVENTS, ITEM_ID, VALUE, Bucket
 from tasks.features import _behaviour as kernels
 from tasks.features._common import (
     FamilyConfig,
@@ -143,6 +143,7 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
         "ratings": len(items) > 0,
     }
     mean = (items["whole"].to_numpy() + items["part"].to_numpy() / 2.0**32) / np.maximum(items["n"].to_numpy(), 1)
+    meta["sources"] = dict.fromkeys(("value_sum", "value_mean", "rating_mean"), f"{EVENTS.name}.{VALUE}")
     meta["columns"] = chosen(kernels.names(meta), config, config.kind)
     return State({"item_mean": mean} | pack_strings(items[ITEM_ID].to_list(), "items"), meta)
 

@@ -15,6 +15,7 @@ from schemas.tables import USER_ID, VECTOR, Bucket
 from tasks.serving.blocks import TEXT_BLOCK, feature_block, text_block
 from tasks.serving.learning import CONTENT, Learned, Learner, keep_state, sliced
 from tasks.serving.plugins import module_of
+from tasks.serving.policies import by_output
 from tasks.serving.progress import Progress, part
 from tasks.stores.artifacts import fingerprint, load_state
 from tasks.stores.buckets import Keep, Refs, contents, map_buckets, read_frames, reduce_buckets, scheduler
@@ -152,7 +153,7 @@ def fit_representation(
         features: Feature families by kind.
         texts: The text block; None without a language model.
         config: How blocks become one vector.
-        policies: Missing-value and outlier policies by column.
+        policies: Missing-value and outlier policies by input column or by output of a family.
         run: Gives seed and code version.
         execution: Where the work runs.
     """
@@ -165,10 +166,10 @@ def fit_representation(
         columns[TEXT_BLOCK] = tuple(map(str, range(texts.encoder["dimension"])))
     known = contents(refs)
     digest = fingerprint("represent", known, columns, config, *map(dict, policies), run.seed, run.code_version)
-    missing, outliers = policies
 
     def learn() -> State:
         rng = np.random.default_rng(run.seed)
+        missing, outliers = by_output(policies[0], features), by_output(policies[1], features)
         return fit(lambda: stream_blocks(refs), columns, config, rng, missing, outliers).state()
 
     state = keep_state(run, "state-represent", digest, learn)
