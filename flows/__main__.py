@@ -86,7 +86,7 @@ def check_home(command: str) -> None:
 
 def _decisions(commands: Any) -> None:
     """Commands about what is live, and about what is published."""
-    promote = commands.add_parser("promote", help="judge a registered version on today's data and make it live")
+    promote = commands.add_parser("promote", help="judge a registered version on today's data; live if it passes")
     promote.add_argument("--version", required=True, help="number of the model version")
     rollback = commands.add_parser("rollback", help="bring the previous champion back, with its tables")
     user = commands.add_parser("user", help="a user's segment, reasons and history")
@@ -101,8 +101,9 @@ def _decisions(commands: Any) -> None:
         command.add_argument("--segmentation", required=True, help="name of the segmentation")
     for command in (promote, rollback):
         needed = command is rollback
-        command.add_argument("--author", required=needed, default="", help="who decides; recorded")
-        command.add_argument("--reason", required=needed, default="", help="why; recorded")
+        more = "recorded" if needed else "recorded; with both it is made live although gates refuse"
+        command.add_argument("--author", required=needed, default="", help=f"who decides; {more}")
+        command.add_argument("--reason", required=needed, default="", help=f"why; {more}")
         command.add_argument("--tracking-uri", help="MLflow server; SQLite under the state folder where not given")
 
 
