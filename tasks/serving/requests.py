@@ -40,9 +40,10 @@ def bucket_of(
         name = user.get(USER_ID)
         if not isinstance(name, str) or not name:
             raise DataError(f"request: every user needs a text {USER_ID}")
-        asked.append({**_object(user.get(ATTRIBUTES), ATTRIBUTES), USER_ID: name})
-        events += [{SEQUENCE: i, **row, USER_ID: name} for i, row in enumerate(_rows(user.get(EVENTS.name), EVENTS))]
-        texts += [{**row, USER_ID: name} for row in _rows(user.get(TEXTS.name), TEXTS)]
+        asked.append(_own(_object(user.get(ATTRIBUTES), ATTRIBUTES), name, ATTRIBUTES))
+        rows = enumerate(_rows(user.get(EVENTS.name), EVENTS))
+        events += [_own({SEQUENCE: i, **row}, name, EVENTS.name) for i, row in rows]
+        texts += [_own(row, name, TEXTS.name) for row in _rows(user.get(TEXTS.name), TEXTS)]
     if len({person[USER_ID] for person in asked}) < len(asked):
         raise DataError(f"request: a {USER_ID} comes twice; send each user once")
     tables = {
@@ -88,6 +89,13 @@ def _json(value: Any, what: str) -> Any:
         return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError) as error:
         raise DataError(f"request: {what} is text, but not JSON") from error
+
+
+def _own(row: dict[str, Any], name: str, what: str) -> dict[str, Any]:
+    """A row with the id of the user it stands under; it need not repeat it, but may name nobody else."""
+    if row.get(USER_ID, name) != name:
+        raise DataError(f"request: {what} of one user name another {USER_ID}")
+    return {**row, USER_ID: name}
 
 
 def _nothing(value: Any) -> bool:

@@ -232,6 +232,8 @@ def test_mlflows_model_answers_what_training_answered(shop, served):
         ({"attributes": {"shoe size": 3}}, "not known to the model"),
         ({"attributes": [1]}, "has to be an object"),
         ({"events": 5.5}, "list of rows"),
+        ({"events": [{"user_id": "y", "item_id": "i1", "event": "view", "timestamp": 0}]}, "name another user_id"),
+        ({"attributes": {"user_id": "y"}}, "name another user_id"),
         ({"events": [{"item_id": "i1", "event": "view", "timestamp": True}]}, "timestamp has to be ISO text"),
         ({"events": [{"item_id": "i1", "event": "view", "timestamp": 0, "value": np.inf}]}, "value is infinite"),
         ({"texts": [{"text": "half a letter \ud800", "timestamp": 0, "kind": "post"}]}, "texts cannot be read"),
