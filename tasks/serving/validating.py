@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import ValidateConfig
 from schemas.errors import DataError
 from schemas.reports import Accounting, ValidationReport
-from schemas.tables import USER_FEATURES, USER_ID
+from schemas.tables import QUARANTINE, REASON, TABLE, USER_FEATURES, USER_ID
+from tasks.cleaning.reasons import Reason
 from tasks.stores.artifacts import write_text
 from tasks.stores.buckets import read_frames
 from tasks.validation.run import validate
@@ -45,12 +47,24 @@ def check(
     facts = json.loads(previous.read_text(encoding="utf-8")) if previous.exists() else None
     docs = Path(run.home) / "docs" / run.run_id / stage
     streams = frames(tables)
+    judged = _without_later(accounts, tables[QUARANTINE.name]) if QUARANTINE.name in tables else accounts
     report, found = validate(
         streams, suites(streams), config, run.as_of, facts, docs,
-        stage=stage, accounting=accounts,
+        stage=stage, accounting=judged,
     )  # fmt: skip
     write_text(docs / "facts.json", json.dumps(found))
     return report
+
+
+def _without_later(accounts: tuple[Accounting, ...], quarantine: ArtifactRef) -> tuple[Accounting, ...]:
+    """The accounts without rows after the moment that the run looks at: those are not bad, only not known yet."""
+    import polars as pl
+
+    late: Counter[str] = Counter()
+    for frame in read_frames(quarantine, [TABLE, REASON]):
+        late.update(frame.filter(pl.col(REASON) == str(Reason.AFTER_AS_OF))[TABLE].to_list())
+    changes = [{"read": a.read - late[a.table], "quarantined": a.quarantined - late[a.table]} for a in accounts]
+    return tuple(a.model_copy(update=change) for a, change in zip(accounts, changes, strict=True))
 
 
 def accept(run: RunContext, segmentation: str) -> None:

@@ -27,6 +27,7 @@ from schemas.tables import (
 )  # fmt: skip
 from tasks.serving.increments import recall
 from tasks.serving.landing import land
+from tasks.serving.validating import check
 from tasks.sources import synthetic, tables
 from tasks.sources._synthetic_events import EVENT_NAMES
 from tasks.stores.buckets import read_frames, read_table
@@ -133,6 +134,20 @@ def test_a_dirty_run_accounts_for_every_kind_of_dirt(tmp_path):
     by_reason = dict(read_table(found.quarantine).group_by(REASON).len().iter_rows())
     assert by_reason["events.allowed_events"] == spoilt["unknown_events"]
     assert sum(by_reason.values()) == quarantined
+
+
+def test_rows_after_the_moment_to_look_at_do_not_make_the_data_bad(tmp_path):
+    lines = [line(f"u{day}", day) for day in range(1, 29)]
+    (tmp_path / "events-1.csv").write_text(HEAD + "".join(lines) + line("", 1))
+    as_of = datetime(2024, 1, 4, tzinfo=UTC)
+    found = landed(source(tmp_path), tmp_path / "home", as_of=as_of)
+    assert account(found) == (29, 4, 25, 0)
+    run = context(tmp_path / "home").model_copy(update={"as_of": as_of})
+    report = check("raw", found.everything(), ValidateConfig(), run, "shop", found.accounts)
+    told = {result.rule: result for result in report.results}
+    assert told["quarantine.events.share_error"].passed
+    assert told["quarantine.events.share_error"].observed == "0.2"
+    assert not told["quarantine.events.share_warn"].passed
 
 
 # Increments
