@@ -23,9 +23,11 @@ def usable(
     """
     on, off = [], {}
     for config in features:
-        missing = [name for name in module_of("features", config).REQUIRES if name not in tables]
-        if missing:
-            off[kind_of(config)] = f"no table {', '.join(missing)}"
+        needed = module_of("features", config).REQUIRES
+        missing = [name for name in needed if name not in tables]
+        empty = [name for name in needed if name in tables and not tables[name].rows]
+        if missing or empty:
+            off[kind_of(config)] = f"no table {', '.join(missing)}" if missing else f"no rows in {', '.join(empty)}"
         else:
             on.append(_blind(config, tables, truth))
     return tuple(on), off

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from schemas.config import ExecutionConfig, RepresentConfig, TextsConfig
 from schemas.runs import Embedded
-from schemas.tables import EVENTS, HAS_TEXT, TEXTS, TIMESTAMP, USER_ID, USERS, VECTOR
+from schemas.tables import EDGES, EVENTS, HAS_TEXT, TEXTS, TIMESTAMP, USER_ID, USERS, VECTOR
 from tasks.serving.families import usable
 from tasks.serving.fitting import distinct_texts, fit_family, fit_representation, fit_text_weights, fit_texts
 from tasks.serving.learning import sliced
@@ -239,6 +239,14 @@ def test_families_without_their_table_are_switched_off_with_a_word(tmp_path):
     on, off = usable([plugin("features", kind).Config() for kind in FAMILIES], written(tmp_path / "t", parts))
     assert [one.kind for one in on] == ["behaviour", "collaborative"]
     assert off == {"attributes": "no table users", "interest": "no table items", "social": "no table edges"}
+
+
+def test_families_of_an_empty_table_are_switched_off_with_a_word(tmp_path):
+    parts = [{**part, EDGES.name: part[EDGES.name].clear()} for part in buckets()]
+    configured = [plugin("features", kind).Config() for kind in ("behaviour", "social")]
+    on, off = usable(configured, written(tmp_path, parts))
+    assert [config.kind for config in on] == ["behaviour"]
+    assert off == {"social": "no rows in edges"}
 
 
 def test_a_slice_is_the_first_share_of_what_was_known():
