@@ -134,10 +134,12 @@ def free_text(series: "pl.Series", max_bytes: int) -> "tuple[pl.Series, Problems
 
 
 def number(series: "pl.Series") -> "tuple[pl.Series, Problems]":
-    """float64 that also fits float32: what is not a finite number is a problem."""
+    """float64 that also fits float32: what is not a finite number is a problem. A span of time is its seconds."""
     import polars as pl
 
     problems: Problems = []
+    if series.dtype == pl.Duration:
+        series = series.dt.total_microseconds() / 1e6
     if series.dtype == pl.Binary:
         series, problems = _decode(series)
     if series.dtype.is_nested() or series.dtype.is_temporal():
@@ -163,10 +165,23 @@ def whole_number(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     return values, [(values.is_null() & series.is_not_null(), Reason.NOT_NUMBER)]
 
 
+def _decoded_lists(series: "pl.Series") -> "tuple[pl.Series, Problems]":
+    """Lists of bytes as lists of texts, by the rules of those; one that holds other bytes is a problem."""
+    import polars as pl
+
+    raw = series.to_list()
+    said = [None if row is None else [_utf8(value) for value in row] for row in raw]
+    bad = [row is not None and any(value is not None and _utf8(value) is None for value in row) for row in raw]
+    lists, problems = names(pl.Series(series.name, said, dtype=pl.List(pl.String)))
+    return lists, [(pl.Series(bad, dtype=pl.Boolean), Reason.NOT_UTF8), *problems]
+
+
 def names(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     """Lists of short texts, such as categories; a single text is a list of one, empty texts are left out."""
     import polars as pl
 
+    if isinstance(series.dtype, pl.Array):
+        series = series.arr.to_list()
     if series.dtype == pl.List(pl.Null):
         series = series.cast(pl.List(pl.String))
     if not isinstance(series.dtype, pl.List):
@@ -174,10 +189,12 @@ def names(series: "pl.Series") -> "tuple[pl.Series, Problems]":
         nul = text.str.contains("\0", literal=True)
         lists = pl.select(pl.when(text.is_not_null()).then(pl.concat_list(normalise(text)))).to_series()
         return lists.alias(series.name), [*problems, (nul, Reason.NUL)]
-    if series.dtype.inner != pl.String:
-        lists = series.cast(pl.List(pl.String), strict=False)
-        return lists, [(lists.is_null() & series.is_not_null(), Reason.NOT_LIST)]
-    element = pl.element()
+    if series.dtype.inner.is_nested():
+        nothing = pl.Series(series.name, [None] * len(series), dtype=pl.List(pl.String))
+        return nothing, [(series.is_not_null(), Reason.NOT_LIST)]
+    if series.dtype.inner == pl.Binary:
+        return _decoded_lists(series)
+    element, series = pl.element(), series.cast(pl.List(pl.String))
     lists = series.list.eval(element.filter(element.str.len_bytes() > 0).str.normalize("NFC"))
     nul = lists.list.eval(element.str.contains("\0", literal=True)).list.any()
     return lists, [(nul, Reason.NUL)]

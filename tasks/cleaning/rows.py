@@ -87,7 +87,7 @@ def _coerce(
 def _open_columns(batch: "pl.DataFrame", table: Table, reading: Reading) -> tuple[Column, ...]:
     """The batch's further columns: those of a declared key, and all where the table takes them.
 
-    Numbers are float64, lists are lists of texts, the rest is text.
+    Numbers and spans of time are float64, lists are lists of texts, the rest is text.
     """
     if not table.open:
         return tuple(Column(name, "string") for name in reading.key if name not in table.names)
@@ -98,9 +98,9 @@ def _open_columns(batch: "pl.DataFrame", table: Table, reading: Reading) -> tupl
 def _open_dtype(values: "pl.Series", numeric: bool) -> Dtype:
     import polars as pl
 
-    if numeric or values.dtype.is_numeric():
+    if numeric or values.dtype.is_numeric() or values.dtype == pl.Duration:
         return "float64"
-    flat = isinstance(values.dtype, pl.List) and not values.dtype.inner.is_nested()  # type: ignore[union-attr]
+    flat = isinstance(values.dtype, pl.List | pl.Array) and not values.dtype.inner.is_nested()  # type: ignore[union-attr]
     return "list<string>" if flat else "string"
 
 

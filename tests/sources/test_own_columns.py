@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from schemas.config import IngestConfig
 from schemas.errors import DataError, UsageError
-from schemas.tables import EVENT, ITEM_ID, REASON, SEQUENCE, TIMESTAMP, TITLE, USER_ID, VALUE
+from schemas.tables import CATEGORIES, EVENT, ITEM_ID, REASON, SEQUENCE, TIMESTAMP, TITLE, USER_ID, VALUE
 from tasks.cleaning.reasons import Reason
 from tasks.sources import _jsonl, tables
 from tasks.stores.ingest import Ingested, ingest
@@ -106,12 +106,30 @@ def test_lists_and_records_of_attributes_stay(tmp_path):
         "tags": [["x", "y"], None],
         "home": [{"town": "B"}, None],
         "born": [date(2000, 1, 2)] * 2,
+        "stay": pa.array([90, None], pa.duration("s")),
     }
     parquet.write_table(pa.table(people), tmp_path / "u.parquet")
     take(tmp_path, users={"path": "u.parquet"})
     assert rows(tmp_path, "users").rows() == [
-        ("a", ["x", "y"], '{"town": "B"}', "2000-01-02"), ("b", None, None, "2000-01-02"),
+        ("a", ["x", "y"], '{"town": "B"}', "2000-01-02", 90.0), ("b", None, None, "2000-01-02", None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "kept", "reason"),
+    [
+        (pa.array([[1, 2], None]), [["1", "2"], None], None),
+        (pa.array([["x", "y"], ["", "z"]], pa.list_(pa.string(), 2)), [["x", "y"], ["z"]], None),
+        (pa.array([[b"\xff"], [b"ok"]]), [["ok"]], Reason.NOT_UTF8),
+        (pa.array([[["x"]], None]), [None], Reason.NOT_LIST),
+        (pa.array([[{"x": 1}], None]), [None], Reason.NOT_LIST),
+    ],
+)
+def test_categories_are_lists_of_texts(tmp_path, said, kept, reason):
+    parquet.write_table(pa.table({ITEM_ID: ["a", "b"], CATEGORIES: said}), tmp_path / "i.parquet")
+    done = take(tmp_path, items={"path": "i.parquet"})
+    assert rows(tmp_path, "items")[CATEGORIES].to_list() == kept
+    assert done.quarantine[REASON].to_list() == ([] if reason is None else [reason])
 
 
 @pytest.mark.parametrize(
