@@ -96,7 +96,7 @@ def compete(
     def attempt(some: list[Candidate]) -> list[float | None]:
         attempts = [cluster.submit(one, full, train, standing, tables, config.identity, run) for one in some]
         reports = [evaluate.submit(one, standing, tables, *settings) for one in attempts]
-        fitted.extend(one.result() for one in attempts)
+        fitted.extend(one for future in attempts if isinstance(one := future.result(), Attempt))
         measured.extend(one.result() for one in reports)
         return [merit(one) for one in measured[len(measured) - len(some) :]]
 
@@ -108,10 +108,9 @@ def compete(
     else:
         attempt([*_fresh(expand(space.candidates, space.mode, space.limit, config.seed)), *others])
     choice = choose(measured, config.select, run, ledger)
-    at = [report.candidate for report in measured].index(choice.chosen)
-    return Contest(
-        reports=tuple(measured), choice=choice, best=fitted[at], attempts=tuple(fitted), report=measured[at]
-    )  # fmt: skip
+    best = next(one for one in fitted if one.candidate.name == choice.chosen)
+    report = next(one for one in measured if one.candidate == choice.chosen)
+    return Contest(reports=tuple(measured), choice=choice, best=best, attempts=tuple(fitted), report=report)
 
 
 def _fresh(some: Sequence[Drawn]) -> list[Candidate]:

@@ -85,13 +85,20 @@ class Attempt(Report):
     vectors: ArtifactRef = Field(description="the user vectors that it was fitted on")
 
 
+class Unfit(Report):
+    """A candidate that the data cannot be fitted with, such as one of more segments than users."""
+
+    candidate: Candidate
+    why: str
+
+
 class Contest(Report):
     """All candidates of a run, and the one that was chosen."""
 
     reports: tuple[EvaluationReport, ...]
     choice: Choice
     best: Attempt = Field(description="the chosen candidate")
-    attempts: tuple[Attempt, ...] = Field((), description="all of them as fitted, beside their reports")
+    attempts: tuple[Attempt, ...] = Field((), description="all that could be fitted")
     report: EvaluationReport = Field(description="its figures")
 
 

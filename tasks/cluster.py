@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import IdentityConfig
-from schemas.runs import Attempt, Candidate, Standing, Vectors
+from schemas.runs import Attempt, Candidate, Standing, Unfit, Vectors
 from tasks.serving.attempting import attempt
 
 
@@ -20,6 +20,6 @@ def cluster(
     tables: Mapping[str, ArtifactRef],
     config: IdentityConfig,
     run: RunContext,
-) -> Attempt:
+) -> Attempt | Unfit:
     """Fits one candidate, fresh or from the champion's centroids in the champion's space."""
     return attempt(candidate, full, train, standing, tables, config, run)

@@ -8,14 +8,14 @@ from prefect.cache_policies import NO_CACHE
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import EvaluateConfig, IdentityConfig, SelectConfig
 from schemas.reports import EvaluationReport
-from schemas.runs import Attempt, Standing
+from schemas.runs import Attempt, Standing, Unfit
 from tasks.serving.evaluating import evaluate_candidate
 from tasks.stores.ledger import Ledger
 
 
 @task(name="evaluate", task_run_name="evaluate {attempt.candidate.name}", cache_policy=NO_CACHE)
 def evaluate(
-    attempt: Attempt,
+    attempt: Attempt | Unfit,
     standing: Standing | None,
     tables: Mapping[str, ArtifactRef],
     config: EvaluateConfig,

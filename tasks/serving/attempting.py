@@ -2,7 +2,8 @@
 
 from schemas.artifacts import RunContext
 from schemas.config import IdentityConfig
-from schemas.runs import Attempt, Candidate, Standing, Vectors
+from schemas.errors import DataError
+from schemas.runs import Attempt, Candidate, Standing, Unfit, Vectors
 from tasks.serving.candidates import fit_candidate
 from tasks.serving.revisiting import warm_start
 from tasks.stores.buckets import Refs
@@ -16,8 +17,8 @@ def attempt(
     tables: Refs,
     config: IdentityConfig,
     run: RunContext,
-) -> Attempt:
-    """Fits one candidate.
+) -> Attempt | Unfit:
+    """Fits one candidate, or says why it cannot be: the others compete without it.
 
     Args:
         candidate: Which algorithm; a warm one needs `standing`.
@@ -32,5 +33,8 @@ def attempt(
     vectors, init = full.represented.output, None
     if candidate.warm and standing is not None:
         vectors, init = standing.vectors, warm_start(standing, config, run.seed)
-    fitted = fit_candidate(candidate, vectors, train.represented.output, tables, run, init)
+    try:
+        fitted = fit_candidate(candidate, vectors, train.represented.output, tables, run, init)
+    except DataError as error:
+        return Unfit(candidate=candidate, why=str(error))
     return Attempt(candidate=candidate, fitted=fitted, vectors=vectors)

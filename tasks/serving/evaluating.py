@@ -8,7 +8,7 @@ from schemas.artifacts import RunContext
 from schemas.config import EvaluateConfig, IdentityConfig, SelectConfig
 from schemas.evaluation import EvaluationContext
 from schemas.reports import EvaluationReport, Metric
-from schemas.runs import Attempt, Standing
+from schemas.runs import Attempt, Standing, Unfit
 from tasks.selection.choose import CHURN, refusals
 from tasks.serving.candidates import FIT, LABELS, TRAIN_LABELS, VALIDATION, WARNINGS, heldout, refitter, truth_labels
 from tasks.serving.fitting import matrix
@@ -21,7 +21,7 @@ REPORT = "report.json"
 
 
 def evaluate_candidate(
-    attempt: Attempt,
+    attempt: Attempt | Unfit,
     standing: Standing | None,
     tables: Refs,
     config: EvaluateConfig,
@@ -32,7 +32,7 @@ def evaluate_candidate(
     """Runs every metric on one candidate; its held-out lift is on the validation slice.
 
     Args:
-        attempt: The fitted candidate.
+        attempt: The fitted candidate; one that could not be fitted is refused and has no figures.
         standing: The champion on the same users, for churn; None: there is none.
         tables: Input tables, for interactions and known labels.
         config: What to measure.
@@ -40,6 +40,11 @@ def evaluate_candidate(
         identity: When a cluster continues a segment.
         run: Gives the seed.
     """
+    if isinstance(attempt, Unfit):
+        kind, params = attempt.candidate.algorithm["kind"], attempt.candidate.algorithm
+        return EvaluationReport(
+            candidate=attempt.candidate.name, kind=kind, params=params, metrics={}, refused=(attempt.why,)
+        )
     fixed = (config, select, identity, run.seed, run.code_version)
     digest = fingerprint("evaluation", attempt, standing, dict(tables), *fixed)
 

@@ -1,5 +1,7 @@
 """Searches through the whole flow: algorithms that learn from labels and ties, and candidates chosen step by step."""
 
+from pathlib import Path
+
 import pytest
 
 from flows.config import parse
@@ -48,3 +50,12 @@ def test_the_estimator_tries_no_more_candidates_than_it_may(tmp_path):
     search = {"candidates": [{"algorithm": {"kind": "kmeans"}, "grid": {"k": list(range(3, 12))}}]}
     told = retrained(tmp_path, search={**search, "mode": "tpe", "limit": 5})
     assert len(nested(tmp_path, told)) == 5
+
+
+def test_a_candidate_that_cannot_be_fitted_is_refused_and_the_others_go_on(tmp_path):
+    search = {"candidates": [{"algorithm": {"kind": "kmeans"}, "grid": {"k": [4, 5000]}}]}
+    told = retrained(tmp_path, search=search)
+    assert told.chosen == "kmeans-k4"
+    assert nested(tmp_path, told)["kmeans-k5000"] == {}
+    page = Path(told.report).read_text()
+    assert "cannot make 5000 segments" in page[page.index("kmeans-k5000") :]
