@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.config import Section
+from schemas.errors import UsageError
 from schemas.evaluation import FittedClusterer, HeldOut
 from schemas.runs import Candidate
 from schemas.tables import EVENTS, ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID, USERS
@@ -105,12 +106,19 @@ def heldout(tables: Refs, users: "pl.Series", low: float, high: float) -> HeldOu
 
 
 def truth_groups(tables: Refs, users: "pl.Series", column: str) -> "pl.Series":
-    """(n,) text values of a column of users, null where unknown or where there is no such column."""
+    """(n,) text values of a column of users, null where unknown or where there is no such column.
+
+    Raises:
+        UsageError: the column holds lists.
+    """
     import polars as pl
 
     if USERS.name not in tables or column not in tables[USERS.name].columns:
         return pl.Series(column, [None] * len(users), dtype=pl.String)
-    known = pl.concat([f.select(USER_ID, pl.col(column).cast(pl.String)) for f in read_frames(tables[USERS.name])])
+    frames = list(read_frames(tables[USERS.name], (USER_ID, column)))
+    if frames[0].schema[column].is_nested():
+        raise UsageError(f"users.{column} holds lists, which make no groups: name a column with one value per user")
+    known = pl.concat([frame.with_columns(pl.col(column).cast(pl.String)) for frame in frames])
     return pl.DataFrame({USER_ID: users}).join(known, on=USER_ID, how="left", maintain_order="left")[column]
 
 
