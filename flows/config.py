@@ -7,12 +7,12 @@ import difflib
 import functools
 import operator
 import typing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from schemas.config import (
     SEGMENTATION,
@@ -93,6 +93,12 @@ class RetrainConfig(Section):
     gates: GateConfig = Field(default_factory=GateConfig)
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig)
     ledger: LedgerConfig = Field(default_factory=LedgerConfig)
+
+    @field_validator("as_of")
+    @classmethod
+    def _utc(cls, moment: datetime | None) -> datetime | None:
+        """A moment without a zone, such as 2026-01-31, is UTC."""
+        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def known_columns(self) -> set[str]:
         """Users columns that hold known labels, to compare segments with or to learn from: no feature may see them."""

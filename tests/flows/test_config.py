@@ -1,5 +1,6 @@
 """Configs: mistakes are told by name, with the nearest known key."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,11 @@ def test_a_config_that_describes_users_by_nothing_is_refused():
     with pytest.raises(UsageError, match="nothing to describe users by"):
         load(MOVIELENS, ["features=[]", "texts=null"])
     assert load(MOVIELENS, ["features=[]"]).texts is not None
+
+
+@pytest.mark.parametrize("told", ["2026-01-31", "2026-01-31T00:00:00Z", "2026-01-31T08:00:00+08:00"])
+def test_a_moment_without_a_zone_is_utc(told: str):
+    assert load(MOVIELENS, [f"as_of={told}"]).as_of == datetime(2026, 1, 31, tzinfo=UTC)
 
 
 def test_config_survives_json_unchanged():
