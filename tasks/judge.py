@@ -31,6 +31,8 @@ def judge(
     found = verdict(candidate, champion, policy, decided_at=datetime.now(UTC))
     if override is not None and not found.promoted:
         found = overridden(found, *override)
-    create_table_artifact([gate.model_dump() for gate in found.gates], key="gates", description="Gates of promotion")
+    # Prefect shows Markdown, in which a cell that begins with ">" is a quotation.
+    rows = [{**gate.model_dump(), "bound": gate.bound.replace(">=", "≥").replace(">", "&gt;")} for gate in found.gates]
+    create_table_artifact(rows, key="gates", description="Gates of promotion")
     tag_verdict(found, model.version, ledger, run.run_id)
     return found

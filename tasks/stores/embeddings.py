@@ -6,7 +6,6 @@ added under a kernel lock, and a key that is there already is not added again, s
 one's vector stays for good.
 """
 
-import fcntl
 import hashlib
 import os
 import zlib
@@ -20,6 +19,7 @@ from uuid import uuid4
 import numpy as np
 
 from schemas.errors import DataError
+from tasks.stores._lock import held
 
 _KEY = np.dtype("S16")
 _HEADER = np.dtype([("magic", "S8"), ("rows", "<u8"), ("dim", "<u8"), ("check", "<u8")])
@@ -181,10 +181,7 @@ class EmbeddingCache:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Holds the folder's lock; the kernel drops it when the process dies."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with held(self.folder / ".lock"):
             for torn in self.folder.glob("*.tmp"):  # left by a killed run: who holds the lock writes none
                 torn.unlink()
             yield

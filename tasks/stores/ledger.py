@@ -3,6 +3,7 @@
 Runs are named by id and never "active", so that mapped tasks in many threads can log side by side.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from schemas.config import LedgerConfig
 from schemas.errors import DataError, FenqunError, UsageError
 from schemas.reports import EvaluationReport
 from schemas.tables import AS_OF, ASSIGNMENTS, USER_ID
+from tasks.stores._lock import held
 from tasks.stores.flat import flat_metrics, flatten, legal
 from tasks.stores.shell import CODE
 from tasks.stores.sums import folder_sha256
@@ -47,6 +49,7 @@ class Ledger:
     def __init__(self, config: LedgerConfig, home: str, segmentation: str) -> None:
         self.config, self.home, self.segmentation = config, home, segmentation
         self.uri = tracking_uri(config, home)
+        self._lock = Path(home).resolve() / "mlflow" / ".lock"
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -54,15 +57,17 @@ class Ledger:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-        import logging
-
         from mlflow import MlflowClient
 
         for noisy in ("mlflow.store.db.utils", "alembic", "mlflow.tracking.client"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        if self.config.tracking_uri:
+            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        with held(self._lock):  # two that make the tables at once leave them half made for good
+            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+            return client
 
     @cached_property
     def experiment_id(self) -> str:
@@ -73,20 +78,15 @@ class Ledger:
         """
         from mlflow.exceptions import MlflowException
 
+        local = None if self.config.tracking_uri else (self._lock.parent / "artifacts" / self.segmentation).as_uri()
         try:
-            found = self.client.get_experiment_by_name(self.segmentation)
-            if found is not None:
-                return found.experiment_id
-            local = (Path(self.home).resolve() / "mlflow" / "artifacts" / self.segmentation).as_uri()
-            return self.client.create_experiment(
-                self.segmentation, artifact_location=None if self.config.tracking_uri else local
-            )
+            client = self.client
+            with held(self._lock):
+                found = client.get_experiment_by_name(self.segmentation)
+                return found.experiment_id if found else client.create_experiment(self.segmentation, local)
         except MlflowException as error:
-            reason = str(error).splitlines()[0][:200]
-            raise FenqunError(
-                f"MLflow at {self.uri} cannot be used ({reason}); start it or mend ledger.tracking_uri. "
-                "Nothing was published"
-            ) from error
+            told = f"MLflow at {self.uri} cannot be used ({str(error).splitlines()[0][:200]}); start it or mend "
+            raise FenqunError(told + "ledger.tracking_uri. Nothing was published") from error
 
     def start(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None = None) -> str:
         """Opens a run (nested where `parent` is given) and returns its id."""
@@ -270,9 +270,9 @@ class Ledger:
 
     def mirror(self, champion: str | None, previous: str | None) -> None:
         """Makes the aliases say what the pointer says, where they do not; the pointer is the truth."""
-        wanted = {name: v for name, v in ((CHAMPION, champion), (PREVIOUS, previous)) if v is not None}
         from mlflow.exceptions import MlflowException
 
+        wanted = {name: v for name, v in ((CHAMPION, champion), (PREVIOUS, previous)) if v is not None}
         with suppress(MlflowException):  # a lost registry must stop neither a promotion nor the next run
             found = {name: str(v) for name, v in self.client.get_registered_model(self.segmentation).aliases.items()}
             for name, version in wanted.items() - found.items():

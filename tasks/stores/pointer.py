@@ -5,7 +5,6 @@ or not at all. MLflow's aliases only mirror it. A kernel lock (flock) ends
 with its process, so a kill leaves no stale one.
 """
 
-import fcntl
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from pydantic import Field, ValidationError
 from schemas.config import SEGMENTATION
 from schemas.errors import DataError, FenqunError, UsageError
 from schemas.reports import Report
+from tasks.stores._lock import held
 from tasks.stores.artifacts import aside
 
 
@@ -97,10 +97,7 @@ def changing(home: str, segmentation: str, expected: int) -> Iterator[Pointer]:
     Raises:
         PointerMoved: the revision is another by now.
     """
-    path = pointer_path(home, segmentation).with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with held(pointer_path(home, segmentation).with_suffix(".lock")):
         current = read(home, segmentation)
         if current.revision != expected:
             raise PointerMoved(

@@ -45,11 +45,15 @@ def publish(home: str, segmentation: str, name: str, frame: "pl.DataFrame", *, a
 def read(home: str, segmentation: str, name: str, version: int | None = None) -> "pl.DataFrame":
     """A published table at a version (the newest where none is given); DataError where it was never published."""
     import polars as pl
+    from deltalake import DeltaTable
 
     path = table_path(home, segmentation, name)
     if not (path / "_delta_log").exists():
         raise DataError(f"{segmentation} has no published table {name} yet; run `fenqun retrain` first")
-    return pl.read_delta(str(path), version=version)
+    # Not `pl.read_delta`: it does not find a folder whose path has a space or a letter beyond ASCII.
+    found = pl.from_arrow(DeltaTable(str(path), version=version).to_pyarrow_table())
+    assert isinstance(found, pl.DataFrame)
+    return found
 
 
 def publish_onto(home: str, segmentation: str, name: str, frame: "pl.DataFrame", base: int | None) -> int:

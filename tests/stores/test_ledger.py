@@ -1,6 +1,8 @@
 """The ledger on a real SQLite MLflow: names that MLflow takes, versions that are not doubled, aliases that follow."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,16 @@ def test_an_unreachable_server_is_told_in_one_line(tmp_path: Path, monkeypatch: 
     with pytest.raises(FenqunError, match=r"http://127\.0\.0\.1:9") as caught:
         _ = lost.experiment_id
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_two_first_runs_at_once_share_one_ledger(tmp_path: Path):
+    code = (
+        "import sys; from schemas.config import LedgerConfig; from tasks.stores.ledger import Ledger; "
+        "print(Ledger(LedgerConfig(), sys.argv[1], 'shop').experiment_id)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "home")]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], told
+    assert len({out.strip() for out, _ in told}) == 1

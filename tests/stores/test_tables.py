@@ -45,3 +45,12 @@ def test_a_frame_without_a_contract_column_is_refused_before_anything_is_written
 def test_reading_what_was_never_published_says_what_to_do(tmp_path: Path):
     with pytest.raises(DataError, match="fenqun retrain"):
         tables.read(str(tmp_path), "shop", SEGMENTS.name)
+
+
+@pytest.mark.parametrize("name", ["with space", "grüße 分群", "a#b", "a?b"])
+def test_the_state_folder_may_have_any_name(tmp_path: Path, name: str):
+    home = str(tmp_path / name)
+    tables.publish(home, "shop", "assignments", assignments("s001"))
+    tables.publish_onto(home, "shop", "assignments", assignments("s002"), 0)
+    assert tables.read(home, "shop", "assignments", 0).equals(assignments("s001"))
+    assert len(tables.read(home, "shop", "assignments")) == 6
