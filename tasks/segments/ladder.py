@@ -69,6 +69,9 @@ class Ladder:
     def choose(self, counts: np.ndarray, blocks: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The rung of each user and its measured accuracy.
 
+        The fullest, unless another one was right clearly more often: by more than 1.96 standard errors of the
+        difference of two shares of `users`.
+
         Args:
             counts: (n,) events of each user. Users with more than were measured get the fullest rung.
             blocks: Their blocks; a rung of whose blocks nothing is known is not open to a user.
@@ -81,10 +84,13 @@ class Ladder:
         for at, name in enumerate(self.rungs):
             if name in self.classifiers:
                 table[~self.classifiers[name].known(blocks), at] = -1.0
-        best = table.argmax(axis=1)
+        best, rows = table.argmax(axis=1), np.arange(len(counts))
+        full, top = table[:, 0], table[rows, best]
+        error = np.sqrt((full * (1 - full) + top * (1 - top)) / max(self.users, 1))
+        best = np.where(top - full > 1.96 * error, best, 0)
         rich = (counts > self.events[-1]) | (column < 0)
         best = np.where(rich, 0, best)
-        return best, np.where(rich, 1.0, table[np.arange(len(counts)), best])
+        return best, np.where(rich, 1.0, table[rows, best])
 
     def labels(self, rung: int, blocks: Mapping[str, np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
         """(n,) first and second labels that a rung below the fullest gives; second −1 with a single segment."""

@@ -37,12 +37,13 @@ def finished(
         bundle = _with_reasons(bundle, tables, lookup, run)
     if EVENTS.name not in tables:  # thin means few events
         return bundle
-    content = contents(tables)[0]
-    digest = fingerprint("ladder", bundles.content_sha256(bundle), content, run.as_of, run.seed, run.code_version)
+    known = contents(tables)
+    digest = fingerprint("ladder", bundles.content_sha256(bundle), known, run.as_of, run.seed, run.code_version)
 
     def measured() -> State:
-        sample = first_users(read_bucket(tables, 0), LADDER_USERS)
-        return ladder_state(bundle, sample, run.as_of, run.seed, lookup=lookup, device=execution.device)
+        return ladder_state(
+            bundle, sample_of(tables, LADDER_USERS), run.as_of, run.seed, lookup=lookup, device=execution.device
+        )
 
     ladder = load_state(keep_state(run, "state-ladder", digest, measured))
     return Bundle(bundle.manifest, {**bundle.states, bundles.LADDER: ladder})
@@ -59,6 +60,18 @@ def _with_reasons(bundle: Bundle, tables: Mapping[str, ArtifactRef], lookup: Loo
 
     fitted = reasons.fit(parts(), reason_columns(ready.blocks), len(bundle.manifest.segments))
     return Bundle(bundle.manifest, {**bundle.states, bundles.REASONS: fitted.to_state()})
+
+
+def sample_of(tables: Mapping[str, ArtifactRef], n: int) -> Bucket:
+    """The whole histories of about `n` users, as many from each bucket."""
+    import polars as pl
+
+    share = -(-n // count(tables))
+    parts = [first_users(read_bucket(tables, number), share) for number in range(count(tables))]
+    return {
+        name: pl.concat([part[name] for part in parts]) if name in BUCKETED else frame
+        for name, frame in parts[0].items()
+    }
 
 
 def first_users(bucket: Bucket, n: int) -> Bucket:

@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,14 @@ def test_each_user_gets_the_rung_that_was_right_most_often():
     rung, accuracy = LADDER.choose(np.array([0, 1, 2, 3, 4, 99, 0]), blocks)
     assert rung.tolist() == [1, 1, 1, 0, 0, 0, 2]
     assert accuracy.tolist() == [0.6, 0.6, 0.6, 0.9, 1.0, 1.0, 0.3]
+
+
+def test_only_a_clear_difference_takes_users_off_the_fullest_rung():
+    blocks, _ = people(2)
+    counts = np.array([0, 1])
+    near = made([[0.55, 0.5, 0.9], [0.6, 0.6, 0.6], [0.3, 0.3, 0.3]])  # of 400 users: 1.4 and 2.9 standard errors
+    assert near.choose(counts, blocks)[0].tolist() == [0, 1]
+    assert replace(near, users=34).choose(counts, blocks)[0].tolist() == [0, 0]
 
 
 def test_a_lower_rung_says_what_it_is_and_how_good():
