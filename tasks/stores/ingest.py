@@ -17,18 +17,7 @@ from schemas.config import IngestConfig
 from schemas.errors import DataError, UsageError
 from schemas.reports import Accounting
 from schemas.tables import (
-    BUCKETED,
-    COLUMN,
-    EVENTS,
-    INPUTS,
-    LOCATOR,
-    QUARANTINE,
-    REASON,
-    RUN_ID,
-    SEQUENCE,
-    TABLE,
-    TEXTS,
-    Table,
+    BUCKETED, COLUMN, EVENTS, INPUTS, LOCATOR, QUARANTINE, REASON, RUN_ID, SEQUENCE, TABLE, TEXTS, Table,
 )  # fmt: skip
 from tasks.cleaning.outliers import spread
 from tasks.cleaning.rows import Cleaned, clean
@@ -41,8 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
-
-
 _KINDS = {"String": "text", "Float64": "a number"}
 
 
