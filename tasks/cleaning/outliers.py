@@ -1,8 +1,13 @@
 """Extreme values by the robust z-score |x - median| / (1.4826 MAD) (Iglewicz and Hoaglin, 1993)."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from schemas.config import IngestConfig
+from schemas.errors import UsageError
+from schemas.tables import Table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,3 +31,13 @@ def outlying(values: "pl.Series", of: Spread, z: float) -> "pl.Series":
     if scale == 0:
         return values.is_null() & values.is_not_null()
     return ((values - median).abs() > z * scale).fill_null(False)
+
+
+def check_policies(table: Table, config: IngestConfig, schema: "Mapping[str, pl.DataType]") -> None:
+    """UsageError where a policy is about a column that is not there, or about extremes of a column without numbers."""
+    for name in (*config.missing, *config.outliers) if schema else ():
+        of, _, column = name.partition(".")
+        if of == table.name and column not in schema:
+            raise UsageError(f"ingest: there is no column {name} to have a policy; there are {', '.join(schema)}")
+        if of == table.name and name in config.outliers and not schema[column].is_numeric():
+            raise UsageError(f"ingest.outliers: {name} holds no numbers; name it in the source's numeric, if it does")

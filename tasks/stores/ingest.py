@@ -14,12 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.batches import Reading
 from schemas.config import IngestConfig
-from schemas.errors import DataError, UsageError
+from schemas.errors import DataError
 from schemas.reports import Accounting
 from schemas.tables import (
-    BUCKETED, COLUMN, EVENTS, INPUTS, LOCATOR, QUARANTINE, REASON, RUN_ID, SEQUENCE, TABLE, TEXTS, Table,
+    BUCKETED,
+    COLUMN,
+    EVENTS,
+    INPUTS,
+    LOCATOR,
+    QUARANTINE,
+    REASON,
+    RUN_ID,
+    SEQUENCE,
+    TABLE,
+    TEXTS,
+    Table,
 )  # fmt: skip
-from tasks.cleaning.outliers import spread
+from tasks.cleaning.outliers import check_policies, spread
 from tasks.cleaning.rows import Cleaned, clean
 from tasks.cleaning.shuffle import partition
 from tasks.stores._finish import ORIGIN, Finished, Job, bucket_path, finish, first_sequence
@@ -82,16 +93,6 @@ def _outlier_columns(table: Table, config: IngestConfig) -> tuple[str, ...]:
     """Columns of the table whose extreme values are set aside."""
     aside = [name.partition(".") for name, policy in config.outliers.items() if policy.action == "quarantine"]
     return tuple(column for name, _, column in aside if name == table.name)
-
-
-def _check_policies(table: Table, config: IngestConfig, schema: "Mapping[str, pl.DataType]") -> None:
-    """UsageError where a policy is about a column that is not there, or about extremes of a column without numbers."""
-    for name in (*config.missing, *config.outliers) if schema else ():
-        of, _, column = name.partition(".")
-        if of == table.name and column not in schema:
-            raise UsageError(f"ingest: there is no column {name} to have a policy; there are {', '.join(schema)}")
-        if of == table.name and name in config.outliers and not schema[column].is_numeric():
-            raise UsageError(f"ingest.outliers: {name} holds no numbers; name it in the source's numeric, if it does")
 
 
 def _admit(batch: "pa.RecordBatch", reading: Reading, tally: _Tally, config: IngestConfig) -> "pl.DataFrame":
@@ -189,7 +190,7 @@ def _table(
             _shuffle(table, batches, config, parts, tally, as_of, now)
             if tally.schema is None:
                 parts.append([pl.DataFrame(schema=table.polars_schema())] * buckets)
-        _check_policies(table, config, tally.schema or {})
+        check_policies(table, config, tally.schema or {})
         columns = _outlier_columns(table, config)
         spreads = {name: spread(read_part_column(folder, buckets, name)) for name in columns}
         job = Job(table.name, folder, place, previous, config, tally.key, tuple(tally.origins), spreads)
