@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from flows.servers import TRAINING
-from tests.flows.test_deployment import ROOT, free_port, until
+from tests.flows.test_deployment import ROOT, asked, free_port, until
 from tests.flows.test_retrain import SMALL
 
 pytestmark = [
@@ -225,8 +225,8 @@ def test_a_person_starts_a_retrain_from_its_form_and_then_an_assignment(served: 
         return api.get(f"/deployments/name/{flow}/synthetic").raise_for_status().json()["id"]
 
     def ended(flow: str) -> dict | None:
-        asked = {"deployments": {"id": {"any_": [deployment(flow)]}}}
-        for run in api.post("/flow_runs/filter", json=asked).raise_for_status().json():
+        of = {"id": {"any_": [deployment(flow)]}}
+        for run in asked(f"{served.prefect}/api/flow_runs/filter", deployments=of).raise_for_status().json():
             if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
                 return run
         return None
@@ -234,5 +234,5 @@ def test_a_person_starts_a_retrain_from_its_form_and_then_an_assignment(served: 
     look(browser, f"{served.prefect}/deployments/deployment/{deployment('retrain')}/run", "Segmentation", "Submit")
     browser.find_element(By.XPATH, "//button[normalize-space(.)='Submit']").click()
     assert until(lambda: ended("retrain"), 300)["state_type"] == "COMPLETED"
-    api.post(f"/deployments/{deployment('assign')}/create_flow_run", json={}).raise_for_status()
+    asked(f"{served.prefect}/api/deployments/{deployment('assign')}/create_flow_run").raise_for_status()
     assert until(lambda: ended("assign"), 120)["state_type"] == "COMPLETED"
