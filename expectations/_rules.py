@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from schemas.config import ValidateConfig
-from schemas.facts import DUPLICATES, ROWS, Facts
-from schemas.tables import Table
+from schemas.facts import COPIED, DISTINCT, DUPLICATES, ROWS, Facts
+from schemas.tables import USER_ID, Table
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -61,7 +61,7 @@ def window(column: str) -> tuple[Rule, ...]:
 
 
 def against_previous(config: ValidateConfig, facts: Facts | None) -> tuple[Rule, ...]:
-    """Row count, means and shares stay near those of the previous accepted run; nothing where there was none."""
+    """Counts, means, shares and repeats stay near those of the previous accepted run; nothing where there was none."""
     if facts is None or facts.previous is None or facts.previous.rows == 0:
         return ()
     low, high = config.row_change
@@ -71,7 +71,22 @@ def against_previous(config: ValidateConfig, facts: Facts | None) -> tuple[Rule,
         rules.append(Rule("mean_shift", "mean_shift", "warn", high=config.max_mean_shift))
     if "share_shift" in facts.numbers:
         rules.append(Rule("share_shift", "share_shift", "warn", high=config.max_share_shift))
+    was = facts.previous.numbers  # runs of earlier versions counted no repeats
+    if DISTINCT in facts.numbers and DISTINCT in was:
+        rules.append(Rule(DISTINCT, DISTINCT, "error", low=config.min_distinct * was[DISTINCT]))
+    if COPIED in facts.numbers and COPIED in was:
+        rules.append(Rule(COPIED, COPIED, "error", high=config.max_copied + was[COPIED]))
     return tuple(rules)
+
+
+def known_users(config: ValidateConfig, facts: Facts | None) -> tuple[Rule, ...]:
+    """Enough rows are of users that the table of users lists, where one is given: else ids are written in two ways."""
+    if facts is None or "known_users" not in facts.numbers:
+        return ()
+    return (
+        Rule("known_users", "known_users", "error", low=config.min_known_users, column=USER_ID),
+        Rule("known_users_warn", "known_users", "warn", low=config.warn_known_users, column=USER_ID),
+    )
 
 
 def _fit(column: str | None, facts: Facts) -> bool:

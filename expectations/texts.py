@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from expectations._rules import Rule, against_previous, build, contract, none_with, window
+from expectations._rules import Rule, against_previous, build, contract, known_users, none_with, window
 from schemas.config import ValidateConfig
 from schemas.facts import ROWS, Facts
 from schemas.tables import EVENTS, TEXT, TEXTS, TIMESTAMP
@@ -25,5 +25,6 @@ def suite(config: ValidateConfig, facts: Facts | None = None) -> "ExpectationSui
         none_with(TEXT, "blank", "warn"),
         Rule("min_rows", ROWS, "error" if alone else "warn", low=config.min_rows),
         *against_previous(config, facts),
+        *known_users(config, facts),
     ]
     return build(TEXTS.name, rules, config, facts)

@@ -3,7 +3,8 @@
 from prefect import flow
 
 from flows.config import RetrainConfig
-from flows.steps import opened, revision
+from flows.naming import called
+from flows.steps import opened
 from schemas.runs import Served
 from tasks.assign import assign as score
 from tasks.assign import publish
@@ -11,20 +12,18 @@ from tasks.ingest import ingest
 from tasks.validate import validate
 
 
-@flow(name="assign", flow_run_name="assign {config.segmentation}")
+@flow(name="assign", flow_run_name=called("assign {config.segmentation}"))
 def assign(config: RetrainConfig, only_touched: bool = False) -> Served:
     """Assigns users with the live model and publishes their assignments and transitions in one step.
 
     Args:
         config: The segmentation's config, as for retrain; what only concerns fitting is not used.
-        only_touched: Score only users with an event or text since the last assignment; the others keep their rows.
+        only_touched: Score only users of whom something else is known than at the last assignment, be it late or taken
+            back; the others keep their rows.
     """
-    c, name = config, config.segmentation
-    with opened(c, "assign") as (run, ledger):
-        started = revision(name)
-        landed = ingest(c.source, c.ingest, c.as_of, run, c.execution, c.validation, name)
-        run = run.model_copy(update={"as_of": landed.as_of})
-        validate("raw", landed.everything(), c.validation, run, name, landed.accounts)
-        scored = score(name, landed.tables, only_touched, run, c.execution)
-        validate("published", {"assignments": scored.assignments}, c.validation, run, name)
-        return publish(scored, landed.quarantine, started, run, ledger)
+    with opened(config, "assign") as book:
+        day = ingest(book)
+        validate(day, "raw", day.landed.everything())
+        scored = score(day, only_touched)
+        validate(day, "published", {"assignments": scored.assignments})
+        return publish(day, scored)

@@ -3,112 +3,66 @@
 The Prefect UI draws its form from these models; YAML files and `--set` overrides are read into them here.
 """
 
-import difflib
 import functools
 import operator
 import typing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError
 
-from schemas.config import (
-    SEGMENTATION,
-    CalibrationConfig,
-    DescribeConfig,
-    EvaluateConfig,
-    ExecutionConfig,
-    GateConfig,
-    IdentityConfig,
-    IngestConfig,
-    LedgerConfig,
-    RepresentConfig,
-    Section,
-    SelectConfig,
-    TextsConfig,
-    ValidateConfig,
-)
-from schemas.errors import UsageError
+from flows.refusals import ByKind, typed_grids
+from schemas import settings
+from schemas.config import SEGMENTATION, LedgerConfig, Section
+from schemas.errors import UsageError, did_you_mean
+from schemas.secrets import redact
+from tasks.plugins.find import Family, configs
 from tasks.selection.space import check
-from tasks.serving.plugins import Family, configs
 
 
 def _any_of(family: Family) -> Any:
     """The union of a folder's configs, told apart by `kind`."""
     union = functools.reduce(operator.or_, configs(family))
-    return Annotated[union, Field(discriminator="kind")]
+    return Annotated[union, Field(discriminator="kind"), ByKind()]
 
 
-Source = _any_of("sources")
-Feature = _any_of("features")
-Encoder = _any_of("encoders")
-Algorithm = _any_of("clusterers")
+if typing.TYPE_CHECKING:  # which plugins there are is known at run time alone
+    Source: typing.TypeAlias = Section
+    Feature: typing.TypeAlias = Section
+    Encoder: typing.TypeAlias = Section
+    Algorithm: typing.TypeAlias = Section
+else:
+    Source, Feature, Encoder, Algorithm = map(_any_of, ("sources", "features", "encoders", "clusterers"))
 
 
-class SearchItem(Section):
+class SearchItem(settings.SearchItem):
     """One algorithm and the parameter values to try: a candidate for every combination."""
 
+    model_config = ConfigDict(json_schema_extra=lambda made: typed_grids(made, configs("clusterers")))
+
     algorithm: Algorithm = Field(description="a clustering algorithm and its parameters")
-    grid: dict[str, list[Any]] = Field(
-        default_factory=dict, description="parameter -> values to try, such as k: [10, 20]; all combinations are tried"
-    )
 
 
-class SearchConfig(Section):
+class SearchConfig(settings.SearchConfig):
     """Which candidates compete."""
 
-    candidates: tuple[SearchItem, ...] = Field(description="algorithms and the values of their parameters to try")
-    mode: typing.Literal["grid", "random", "tpe"] = Field(
-        "grid",
-        description="all combinations, a seeded random choice, or each chosen by what the ones before it measured "
-        "(tree-structured Parzen estimator; needs the extra `search`)",
+    candidates: tuple[SearchItem, ...] = Field(
+        description="algorithms and the values of their parameters to try", json_schema_extra={"minItems": 1}
     )
-    limit: int | None = Field(None, ge=1, description="candidates tried at most in modes random and tpe; none: all")
-    warm: bool = Field(True, description="let candidates that start from the champion compete beside fresh ones")
 
 
-class RetrainConfig(Section):
+class RetrainConfig(settings.Settings):
     """Everything a retrain depends on."""
 
-    segmentation: str = Field(
-        pattern=SEGMENTATION, description="name of the segmentation: its MLflow experiment and model"
-    )
-    seed: int = Field(7, ge=0, description="seed of every random choice")
-    as_of: datetime | None = Field(None, description="UTC moment to look at; none: the newest event")
     source: Source = Field(description="where the data comes from")
-    ingest: IngestConfig = Field(default_factory=IngestConfig)
-    validation: ValidateConfig = Field(default_factory=ValidateConfig)
     features: tuple[Feature, ...] = Field(description="feature families; one whose table is missing is switched off")
-    texts: TextsConfig | None = Field(None, description="which texts speak for a user; none: no language model")
     encoder: Encoder = Field(default_factory=lambda: _default_encoder(), description="the language model")
-    represent: RepresentConfig = Field(default_factory=RepresentConfig)
     search: SearchConfig = Field(description="candidates that compete")
-    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
-    select: SelectConfig = Field(default_factory=SelectConfig)
-    identity: IdentityConfig = Field(default_factory=IdentityConfig)
-    describe: DescribeConfig = Field(default_factory=DescribeConfig)
-    calibration: CalibrationConfig = Field(default_factory=CalibrationConfig)
-    gates: GateConfig = Field(default_factory=GateConfig)
-    execution: ExecutionConfig = Field(default_factory=ExecutionConfig)
-    ledger: LedgerConfig = Field(default_factory=LedgerConfig)
-
-    @field_validator("as_of")
-    @classmethod
-    def _utc(cls, moment: datetime | None) -> datetime | None:
-        """A moment without a zone, such as 2026-01-31, is UTC."""
-        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
-
-    def known_columns(self) -> set[str]:
-        """Users columns that hold known labels, to compare segments with or to learn from: no feature may see them."""
-        items = self.search.candidates
-        learned = {name for i in items for name in [getattr(i.algorithm, "column", ""), *i.grid.get("column", [])]}
-        return (learned | {self.evaluate.truth_column or ""}) - {""}
 
 
 def _default_encoder() -> Any:
-    from tasks.serving.plugins import plugin
+    from tasks.plugins.find import plugin
 
     return plugin("encoders", "transformer").Config()
 
@@ -124,27 +78,99 @@ def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> RetrainConfi
         UsageError: the file or an override is wrong; the message names the key and the nearest known one.
     """
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw = _read(Path(path).read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UsageError(
             f"{path}: {error.strerror}; give the path of a config, such as those in deployments/configs/"
         ) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date such as 2030-13-45
+    except ValueError as error:  # no UTF-8
         raise UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: expected sections such as `source:` and `features:`")
     for override in overrides:
         _override(raw, override)
-    return parse(raw, str(path))
+    typed = any(override.startswith("source.root=") for override in overrides)
+    return _beside(Path() if typed else Path(path).parent, parse(raw, str(path)))
+
+
+def _beside(folder: Path, config: RetrainConfig) -> RetrainConfig:
+    """The config with its source's root as a whole path: what is written in a file is relative to that file."""
+    root = getattr(config.source, "root", None)
+    if root is None:
+        return config
+    whole = str((folder / Path(root).expanduser()).resolve())
+    return config.model_copy(update={"source": config.source.model_copy(update={"root": whole})})
 
 
 def from_text(text: str, where: str) -> RetrainConfig:
     """A config from YAML text, as a run recorded it."""
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+    raw = _read(text, where)
     return parse(raw if isinstance(raw, dict) else {}, where)
+
+
+def to_text(config: RetrainConfig) -> str:
+    """A config as YAML, which `from_text` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class _Once(yaml.SafeLoader):
+    """YAML in which a key that stands twice is a mistake; YAML's own rule, which PyYAML does not keep."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise UsageError(f"line {line}: {key.value} stands in line {seen[key.value]} already; keep one of them")
+            seen[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+def _read(text: str, where: str) -> Any:
+    """Plain data of a YAML text.
+
+    Raises:
+        UsageError: it is none; what stands in it is not told, for it may be a secret.
+    """
+    try:
+        return yaml.load(text, _Once)
+    except UsageError as error:
+        raise UsageError(f"{where}, {error}") from None
+    except yaml.MarkedYAMLError as error:
+        place = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
+        raise UsageError(f"{where}: not YAML: {place}{redact(error.problem or '')}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2030-13-45
+        raise UsageError(f"{where}: not YAML: {redact(str(error))}") from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: not YAML that can be read: nested too deeply") from error
+
+
+def ledger_at(tracking_uri: str | None) -> LedgerConfig:
+    """Where MLflow is, as a command was told.
+
+    Raises:
+        UsageError: a secret stands in the address.
+    """
+    try:
+        return LedgerConfig(tracking_uri=tracking_uri)
+    except ValidationError as error:
+        raise UsageError(f"--tracking-uri: {_explain(error.errors()[0]).partition(': ')[2]}") from None
+
+
+def _check_rules(severity: typing.Mapping[str, str]) -> None:
+    """UsageError where a severity is of no rule, with the nearest rule there is."""
+    if not severity:  # Great Expectations takes seconds to import
+        return
+    from expectations import rule_names
+
+    known = rule_names()
+    for name in severity:
+        if name not in known:
+            near = did_you_mean(name, sorted(known), "a rule is named as in the report, such as events.row_change")
+            raise UsageError(f"validation.severity: there is no rule {name[:80]!r}; {near}")
 
 
 def parse(raw: dict[str, Any], where: str) -> RetrainConfig:
@@ -152,6 +178,7 @@ def parse(raw: dict[str, Any], where: str) -> RetrainConfig:
     try:
         config = RetrainConfig.model_validate(raw)
         check(config.search.candidates)
+        _check_rules(config.validation.severity)
         if not config.features and config.texts is None:
             raise UsageError("nothing to describe users by; name a feature family under features, or give texts")
     except ValidationError as error:
@@ -166,24 +193,24 @@ def _override(raw: dict[str, Any], override: str) -> None:
     """Applies one `section.key=value` to plain data."""
     path, equals, text = override.partition("=")
     if not equals or not path:
-        raise UsageError(f"--set {override}: expected section.key=value")
+        raise UsageError(f"--set {redact(override)}: expected section.key=value")
     *parents, last = path.split(".")
     place: Any = raw
     for key in parents:
         place = place[_index(place, key, override)] if isinstance(place, list) else place.setdefault(key, {})
         if not isinstance(place, dict | list):
-            raise UsageError(f"--set {override}: {key} is no section")
+            raise UsageError(f"--set {redact(override)}: {key} is no section")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2030-13-45
-        raise UsageError(f"--set {override}: {text} is not YAML; put quotes around it") from None
+        value = yaml.load(text, _Once)
+    except (yaml.YAMLError, ValueError, UsageError, RecursionError):  # ValueError: a date such as 2030-13-45
+        raise UsageError(f"--set {redact(override)}: {redact(text)} is not YAML; put quotes around it") from None
     place[_index(place, last, override) if isinstance(place, list) else last] = value
 
 
 def _index(place: list[Any], key: str, override: str) -> int:
     """A place in a list of the config."""
     if not key.isdigit() or int(key) >= len(place):
-        raise UsageError(f"--set {override}: {key} is no place in a list of {len(place)}; the first is 0")
+        raise UsageError(f"--set {redact(override)}: {key} is no place in a list of {len(place)}; the first is 0")
     return int(key)
 
 
@@ -205,13 +232,11 @@ def _explain(problem: Any) -> str:
     where = ".".join(location)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(RetrainConfig, location[:-1])
-        near = difflib.get_close_matches(location[-1], known, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(known))}"
-        return f"unknown key {where}; {hint}"
+        near = did_you_mean(location[-1], sorted(known), f"known keys: {', '.join(sorted(known))}")
+        return f"unknown key {where}; {near}"
     if problem["type"] == "union_tag_invalid":
         kind, known = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "")
-        near = difflib.get_close_matches(kind, known.split(", "), 1, 0.7)
-        return f"{where}: unknown kind {kind}; {f'did you mean {near[0]}?' if near else f'known kinds: {known}'}"
+        return f"{where}: unknown kind {kind}; {did_you_mean(kind, known.split(', '), f'known kinds: {known}')}"
     said = _PLAIN.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == SEGMENTATION:
         said = f"{problem['input']!r} is no name of a segmentation: small letters, digits and dashes"

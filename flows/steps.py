@@ -1,63 +1,74 @@
-"""What the flows share: opening and closing a run, and the stretch from tables to vectors."""
+"""What the flows share: opening and closing a run, the stretch from tables to vectors, and the contest."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any, overload
 
 from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from flows.config import RetrainConfig, from_text
+from flows.config import RetrainConfig, from_text, to_text
 from schemas.artifacts import RunContext
-from schemas.config import LedgerConfig
+from schemas.config import LedgerConfig, kind_of
 from schemas.errors import DataError
-from schemas.reports import EvaluationReport, SegmentProfile, Verdict
-from schemas.runs import Attempt, Candidate, Contest, Landed, Proof, Registered, Standing, Summary, Vectors
+from schemas.gates import GateInput
+from schemas.reports import EvaluationReport, Verdict
+from schemas.runs import Attempt, Candidate, Contest, Outcome, Proof, Slice, Slices, Standing, Summary, Vectors
+from tasks.candidates.attempt import warm_candidates
+from tasks.candidates.heldout import SHARES, VALIDATION, can_hit
 from tasks.choose import choose
 from tasks.cluster import cluster
+from tasks.cut import cut
+from tasks.disk.artifacts import code_version
 from tasks.embed import embed
 from tasks.evaluate import evaluate
 from tasks.featurize import featurize
-from tasks.measure import measure_champion
+from tasks.models.today import recipe
+from tasks.plugins.find import settle
 from tasks.prove import prove
+from tasks.registry.promotion import mend
+from tasks.reporting.page import figures_of
+from tasks.reporting.summary import markdown
 from tasks.represent import represent
-from tasks.segments._measured import GateInput
-from tasks.selection.choose import merit
+from tasks.selection.choose import LIFT, SILHOUETTE, merit
 from tasks.selection.space import Candidate as Drawn
 from tasks.selection.space import expand
 from tasks.selection.tpe import search
-from tasks.serving.candidates import TEST
-from tasks.serving.families import usable
-from tasks.serving.plugins import settle
-from tasks.serving.promoting import mirror
-from tasks.serving.revisiting import recipe, warm_candidate
 from tasks.stores import pointer
-from tasks.stores.artifacts import code_version
+from tasks.stores.book import Book, Day
 from tasks.stores.flat import flat_metrics
-from tasks.stores.home import home
+from tasks.stores.home import home, made
 from tasks.stores.ledger import CONFIG, Ledger
+from tasks.validation.choices import check_choices
+from tasks.vectors.families import usable
 
 
 @contextmanager
-def opened(config: RetrainConfig, what: str = "retrain") -> Iterator[tuple[RunContext, Ledger]]:
+def opened(config: RetrainConfig, what: str = "retrain") -> Iterator[Book]:
     """A run in the ledger, closed as finished, or as failed where the block raises.
 
-    MLflow's aliases are first made to say what the pointer says: a run that was killed in between left them behind.
+    What a run that was killed left behind is mended first: MLflow's aliases say what the pointer says, and its run is
+    closed.
     """
     settle()
-    ledger = Ledger(config.ledger, home(), config.segmentation)
+    ledger = Ledger(config.ledger, made(), config.segmentation)
     tags = {"fenqun.flow": what, "fenqun.prefect_run": str(flow_run.id or "")}
-    name = f"{what} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-    with ledger.recorded(name, config.model_dump(mode="json"), tags) as run_id:
-        mirror(pointer.read(home(), config.segmentation), ledger)
-        now = config.as_of or datetime.now(UTC)
-        run = RunContext(run_id=run_id, as_of=now, seed=config.seed, code_version=code_version(), home=home())
-        yield run, ledger
-
-
-def revision(segmentation: str) -> int:
-    """The pointer's revision now: a promotion that comes in between wins."""
-    return pointer.read(home(), segmentation).revision
+    now = datetime.now(UTC)
+    with ledger.recorded(f"{what} {now:%Y-%m-%d %H:%M:%S}", config.model_dump(mode="json"), tags) as run_id:
+        live = pointer.read(home(), config.segmentation)
+        mend(live, ledger)
+        ledger.text(run_id, CONFIG, to_text(config))  # first of all: a version of it can be promoted whatever follows
+        context = RunContext(
+            run_id=run_id,
+            as_of=config.as_of or now,
+            now=now,
+            seed=config.seed,
+            code_version=code_version(),
+            home=home(),
+        )
+        yield Book(config, context, ledger, live.revision)
 
 
 def recorded_config(segmentation: str, version: str, ledger: LedgerConfig) -> RetrainConfig:
@@ -66,48 +77,51 @@ def recorded_config(segmentation: str, version: str, ledger: LedgerConfig) -> Re
     return from_text(books.read_text(books.version(version).run_id or "", CONFIG), f"{segmentation} version {version}")
 
 
-def vectors(config: RetrainConfig, landed: Landed, run: RunContext, high: float) -> Vectors:
-    """From tables to user vectors, fitted on the first `high` share of everyone's history."""
-    families, off = usable(config.features, landed.tables, config.known_columns())
+def slices_of(day: Day) -> Slices:
+    """Vectors of all of everyone's history, and of its first parts, on which held-out figures learn."""
+    check_choices(day.tables, day.settings.evaluate.events)
+    return Slices(**{name: vectors(day, cut(day, share)) for name, share in SHARES.items()})
+
+
+def vectors(day: Day, part: Slice, changes: dict[str, Any] | None = None) -> Vectors:
+    """From tables to user vectors, by the run's settings or by those of a model of another day."""
+    c = day.settings.model_copy(update=changes or {})
+    families, off = usable(c.features, part.tables, c.known_columns())
     for family, why in off.items():
         get_run_logger().info("%s is switched off: %s", family, why)
-    fitted = [featurize.submit(landed.tables, family, run, high, config.execution) for family in families]
-    texts = config.texts and embed(landed.tables, config.texts, config.encoder, run, high, config.execution)
+    fitted = {kind_of(family): featurize.submit(day, part, family) for family in families}
+    texts = embed(day, part, c.texts, c.encoder) if c.texts else None
     if not families and texts is None:
         why = "; ".join([*(f"{family} is switched off: {said}" for family, said in off.items()), "there are no texts"])
         raise DataError(f"nothing describes users ({why}); name another family under features")
-    blocks = [future.result() for future in fitted]
-    return represent(families, blocks, texts, config.represent, config.ingest, run, high, config.execution)
+    blocks = {kind: future.result() for kind, future in fitted.items()}
+    return represent(day, {kind_of(family): family for family in families}, blocks, texts, c.represent, part)
 
 
-def compete(
-    config: RetrainConfig, landed: Landed, full: Vectors, train: Vectors, standing: Standing | None,
-    run: RunContext, ledger: Ledger,
-) -> Contest:  # fmt: skip
+def compete(day: Day, slices: Slices, champion: Standing | None) -> Contest:
     """Fits and measures every candidate, each a mapped task and a nested run, and chooses one.
 
-    The candidates are those of the search space, and the one that starts from the champion.
+    The candidates are those of the search space, and those that start from the champion.
     """
-    tables, space = landed.tables, config.search
-    settings = (config.evaluate, config.select, config.identity, run, ledger)
+    space, seed, config = day.settings.search, day.settings.seed, day.settings.evaluate
+    scale = LIFT if config.lift and can_hit(day.tables, VALIDATION, config.events) else SILHOUETTE
     fitted: list[Attempt] = []
     measured: list[EvaluationReport] = []
 
     def attempt(some: list[Candidate]) -> list[float | None]:
-        attempts = [cluster.submit(one, full, train, standing, tables, config.identity, run) for one in some]
-        reports = [evaluate.submit(one, standing, tables, *settings) for one in attempts]
+        attempts = [cluster.submit(day, one, slices, champion) for one in some]
+        reports = [evaluate.submit(day, one, slices, champion) for one in attempts]  # type: ignore[call-overload]
         fitted.extend(one for future in attempts if isinstance(one := future.result(), Attempt))
         measured.extend(one.result() for one in reports)
-        return [merit(one) for one in measured[len(measured) - len(some) :]]
+        return [merit(one, scale) for one in measured[len(measured) - len(some) :]]
 
-    warm = standing and space.warm and warm_candidate(standing, config.identity, config.seed)
-    others = [warm] if warm else []
+    others = warm_candidates(day, slices, champion) if champion and space.warm else []
     if space.mode == "tpe":
-        search(space.candidates, config.seed, space.limit, lambda some: attempt(_fresh(some)))
+        search(space.candidates, seed, space.limit, lambda some: attempt(_fresh(some)))
         attempt(others)
     else:
-        attempt([*_fresh(expand(space.candidates, space.mode, space.limit, config.seed)), *others])
-    choice = choose(measured, config.select, run, ledger)
+        attempt([*_fresh(expand(space.candidates, space.mode, space.limit, seed)), *others])
+    choice = choose(day, measured)
     best = next(one for one in fitted if one.candidate.name == choice.chosen)
     report = next(one for one in measured if one.candidate == choice.chosen)
     return Contest(reports=tuple(measured), choice=choice, best=best, attempts=tuple(fitted), report=report)
@@ -117,32 +131,37 @@ def _fresh(some: Sequence[Drawn]) -> list[Candidate]:
     return [Candidate(name=one.name, algorithm=one.config.model_dump(mode="json")) for one in some]
 
 
-def champion_input(
-    config: RetrainConfig, standing: Standing | None, best: Attempt, landed: Landed, run: RunContext
-) -> GateInput | None:
-    """The champion on today's data as the gates see it: its own features, representation and algorithm, refitted."""
-    if standing is None:
+@overload
+def proof_again(day: Day, model: Standing) -> Proof: ...
+@overload
+def proof_again(day: Day, model: Standing | None) -> Proof | None: ...
+def proof_again(day: Day, model: Standing | None) -> Proof | None:
+    """Held-out figures of a model of another day: its own features, representation and algorithm, refitted."""
+    if model is None:
         return None
-    proof = proof_again(config, standing, landed, run)
-    return measure_champion(standing, best, proof, landed, config.evaluate, config.gates, run)
+    made = vectors(day, cut(day, SHARES["proving"]), recipe(model, home()))
+    return prove(day, Candidate(name=f"version {model.version}", algorithm=model.algorithm), made)
 
 
-def proof_again(config: RetrainConfig, standing: Standing, landed: Landed, run: RunContext) -> Proof:
-    """Held-out figures of a model of another day: its own features, representation and algorithm, refitted on train."""
-    made = vectors(config.model_copy(update=recipe(standing, home())), landed, run, TEST[0])
-    algorithm = Candidate(name=f"version {standing.version}", algorithm=standing.algorithm)
-    return prove(algorithm, made, landed.tables, config.evaluate, config.gates.slices, run)
-
-
-def summary(
-    config: RetrainConfig, run: RunContext, ledger: Ledger, full: Vectors, contest: Contest, proof: Proof,
-    profiles: tuple[SegmentProfile, ...], model: Registered, verdict: Verdict, page: str,
-) -> Summary:  # fmt: skip
-    """What the run tells at its end."""
-    return Summary(
-        segmentation=config.segmentation, run_id=run.run_id, experiment_id=ledger.experiment_id,
-        prefect_run=str(flow_run.id or ""), model_version=model.version, new_version=model.new,
-        chosen=contest.choice.chosen, reason=contest.choice.reason, promoted=verdict.promoted, gates=verdict.gates,
-        texts=None if full.texts is None else (full.texts.hits, full.texts.misses), profiles=profiles,
-        metrics=flat_metrics({**contest.report.metrics, "proof": proof.heldout}), report=page,
-    )  # fmt: skip
+def summary(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict, page: str) -> Summary:
+    """What the run tells at its end, and on its page in Prefect."""
+    texts, choice = outcome.slices.all.texts, outcome.contest.choice
+    told = Summary(
+        segmentation=day.name,
+        run_id=day.context.run_id,
+        experiment_id=day.ledger.experiment_id,
+        prefect_run=str(flow_run.id or ""),
+        model_version=outcome.model.version,
+        new_version=outcome.model.new,
+        chosen=choice.chosen,
+        reason=choice.reason,
+        verdict=verdict,
+        lineage=outcome.lineage,
+        texts=None if texts is None else (texts.hits, texts.misses),
+        profiles=outcome.profiles,
+        metrics={**flat_metrics(outcome.contest.report.metrics), **figures_of(outcome, judged)},
+        report=page,
+    )
+    came = markdown(told, day.ledger.config.pages)
+    create_markdown_artifact(came, key="summary", description=f"What came of the retrain of {day.name}")
+    return told

@@ -4,10 +4,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+BY_CONTENT = "by content"
+"""The context in which values are serialised for a fingerprint."""
 
 
 class ArtifactRef(BaseModel):
@@ -26,6 +37,11 @@ class ArtifactRef(BaseModel):
     columns: tuple[str, ...] = Field(default=(), description="column names, in order")
     meta: dict[str, Any] = Field(default_factory=dict, description="small JSON facts, such as the range of time")
 
+    @model_serializer(mode="wrap")
+    def _by_content(self, plain: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+        """For a fingerprint, within whatever holds it: what it is, not where it lies."""
+        return self.fingerprint if info.context == BY_CONTENT else plain(self)
+
 
 class RunContext(BaseModel):
     """What every verb of one run shares. The clock, the seed and the code version are inputs, never module state."""
@@ -34,6 +50,7 @@ class RunContext(BaseModel):
 
     run_id: str = Field(description="id of the run, as logged and as in the quarantine")
     as_of: datetime = Field(description="UTC moment the run looks at; nothing after it is used")
+    now: datetime = Field(description="UTC moment by the clock when the run began: what the age of data counts from")
     seed: int = Field(description="seed of every random choice of the run")
     code_version: str = Field(description="sha256 (hex) of the sources, part of every fingerprint")
     home: str = Field(description="the state folder (FENQUN_HOME)")

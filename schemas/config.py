@@ -1,8 +1,11 @@
 """The fixed sections of a config. A plugin's own `Config` stands in its file; flows/config.py joins them all."""
 
-from typing import Annotated, Literal, Self
+import unicodedata
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from schemas.secrets import no_secret
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -19,12 +22,26 @@ def _title(model: type) -> str:
 class Section(BaseModel):
     """Base of every section and plugin config: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", model_title_generator=_title)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        model_title_generator=_title,
+        hide_input_in_errors=True,  # an input may be a secret
+    )
 
 
 def kind_of(config: Section) -> str:
     """The plugin that a plugin's config belongs to: its file name."""
     return str(config.kind)  # type: ignore[attr-defined]
+
+
+def composed(word: str) -> str:
+    """A word in NFC, the form that ingest gives to names."""
+    return unicodedata.normalize("NFC", word)
+
+
+Word = Annotated[str, AfterValidator(composed)]
+"""A word of the data, such as the name of an event, in the form that the tables have."""
 
 
 class MissingPolicy(Section):
@@ -58,7 +75,13 @@ class IngestConfig(Section):
     repeats: Literal["keep", "drop"] = Field(
         "keep", description="rows identical in all source columns: legal (repeat purchases), or dropped as errors"
     )
-    earliest_year: Positive = Field(1970, description="timestamps before this year (UTC) are set aside")
+    earliest_year: Positive = Field(
+        1990, description="timestamps before this year (UTC) are set aside; numbers in a wrong unit land in 1970"
+    )
+    no_ids: tuple[Word, ...] = Field(
+        ("nan", "null", "none", "undefined", "n/a", "#n/a", "<na>", "<nil>", "nil", "(null)", "\\n", "-"),
+        description="words in place of an id that mean there is none, in any case; such rows are set aside",
+    )
     max_text_bytes: Positive = Field(100_000, description="a longer text is set aside, in bytes of UTF-8")
     max_decoded_bytes: Positive = Field(64 * 2**30, description="refuse a source file that would decode to more bytes")
 
@@ -69,13 +92,27 @@ class ValidateConfig(Section):
     min_rows: Positive = Field(1, description="rows that events or texts must have at least")
     max_quarantined_share: Share = Field(0.2, description="stop when a larger share of a table's rows was set aside")
     warn_quarantined_share: Share = Field(0.02, description="warn when a larger share of a table's rows was set aside")
+    min_known_users: Share = Field(
+        0.01, description="share of events, or texts, whose user is in users, where users are given; below: stop"
+    )
+    warn_known_users: Share = Field(0.5, description="the same share; below: warn")
     min_known_items: Share = Field(0.5, description="share of events whose item is in items, where items are given")
     max_age_days: float = Field(
         365.25 * 40, gt=0, description="events older than this before as_of are set aside, days"
     )
-    allowed_events: tuple[str, ...] | None = Field(None, description="event names that are legal; empty: all are")
+    allowed_events: tuple[Word, ...] | None = Field(None, description="event names that are legal; empty: all are")
     row_change: tuple[float, float] = Field(
-        (0.5, 3.0), description="rows of a table against the previous accepted run: lowest and highest ratio"
+        (0.6, 3.0), description="rows of a table against the previous accepted run: lowest and highest ratio"
+    )
+    min_distinct: Share = Field(
+        0.75,
+        description="share of a table's rows that repeat no other row, against that of the previous accepted run: "
+        "lowest ratio; a table that was delivered twice is at one half",
+    )
+    max_copied: Share = Field(
+        0.05,
+        description="share of users whose whole history is another user's may grow by this much since the previous "
+        "accepted run",
     )
     max_mean_shift: float = Field(
         3.0,
@@ -98,8 +135,8 @@ class TextsConfig(Section):
     )
     consumed_weight: float = Field(1.0, ge=0, description="weight of a consumed item's text; 0 leaves them out")
     written_weight: float = Field(1.0, ge=0, description="weight of a text the user wrote; 0 leaves them out")
-    kind_weights: dict[str, float] = Field(default_factory=dict, description="further weight per kind of written text")
-    event_weights: dict[str, float] = Field(default_factory=dict, description="further weight per event name")
+    kind_weights: dict[Word, float] = Field(default_factory=dict, description="further weight per kind of written text")
+    event_weights: dict[Word, float] = Field(default_factory=dict, description="further weight per event name")
     half_life_days: float | None = Field(
         None, gt=0, description="a text's weight halves every so many days; none: never"
     )
@@ -137,7 +174,16 @@ class EvaluateConfig(Section):
     lift: bool = Field(
         True, description="measure held-out lift; off where users don't choose their items, such as a chat's prompts"
     )
+    events: tuple[Word, ...] = Field(
+        (),
+        description="event names that are a user's choice, such as [purchase] where items are also shown; empty: all "
+        "are. These alone are held out, and are what popularity, segments and 1:1 recommendation learn from; features "
+        "see every event. Whoever recommends by the segments should learn from the same events",
+    )
     refits: int = Field(10, ge=0, description="bootstrap refits for stability; 0 leaves stability out")
+    seeds: Positive = Field(
+        5, description="seeds under which a candidate is fitted for its held-out figures; what they differ by is chance"
+    )
     top_n: Positive = Field(10, description="items recommended to each user in the held-out protocol")
     prior_weight: float = Field(0.3, ge=0, description="weight of global popularity in a segment's item score")
     random_draws: Positive = Field(5, description="random segmentations of the same sizes, as the control")
@@ -152,15 +198,29 @@ class EvaluateConfig(Section):
 
 
 class SelectConfig(Section):
-    """Which candidate is chosen: refusals first, then the highest held-out lift, ties by stability."""
+    """Which candidate is chosen: refusals first, then the highest held-out lift, ties by fewer segments."""
 
     max_noise: Share = Field(0.3, description="share of users without a segment above which a candidate is refused")
     min_segments: Positive = Field(3, description="fewer segments than this are refused")
     min_segment_users: Positive = Field(10, description="a candidate with a smaller segment is refused, users")
     max_largest_share: Share = Field(0.9, description="a segment with a larger share of users is refused")
-    tie: float = Field(0.005, ge=0, description="lifts closer than this, relative, are ties")
+    tie: float = Field(
+        0.005,
+        ge=0,
+        description="figures closer than this, relative, are ties; held-out lifts also where chance decides",
+    )
     churn_price: float = Field(
-        1.0, ge=0, description="a fresh candidate must beat the best warm one by this x its extra churn, in lift"
+        1.0, ge=0, description="a candidate pays this, in lift, times the share of the known users that it would move"
+    )
+    max_unknown: Share = Field(
+        0.1,
+        description="share of today's events (or users) that a kept representation may not know, such as new items",
+    )
+    max_silent: Share = Field(
+        0.05, description="share of users of whom a kept representation may see less of a block than a fresh one"
+    )
+    min_variance: Share = Field(
+        0.9, description="variance of today's users that a kept representation must keep, of what a fresh one would"
     )
 
 
@@ -184,16 +244,21 @@ class DescribeConfig(Section):
     """How segments are named and explained."""
 
     language: Literal["en", "zh"] = Field("en", description="language of names and evidence")
-    glossary: dict[str, str] = Field(
+    glossary: dict[Word, str] = Field(
         default_factory=dict, description="words of the data, such as a category or event, and how names shall say them"
     )
     names: dict[str, str] = Field(default_factory=dict, description="segment id -> the name that a person gave it")
+    notes: dict[str, str] = Field(
+        default_factory=dict, description="segment id -> what a person has to say of it, published beside the name"
+    )
 
 
 class IdentityConfig(Section):
     """When a new cluster is an old segment."""
 
-    min_overlap: Share = Field(0.5, description="share of a segment's members that must stay for it to be continued")
+    min_overlap: Share = Field(
+        0.5, ge=0.5, description="share of a segment's members that must stay together for it to be continued"
+    )
     split_share: Share = Field(0.2, description="share of an old segment's members that makes a new one its split")
     min_cosine: float = Field(
         0.5, ge=-1, le=1, description="cosine of the centroids that a continued segment must keep"
@@ -203,54 +268,19 @@ class IdentityConfig(Section):
     )
 
 
-class GateConfig(Section):
-    """Bounds that a candidate must pass before it replaces the champion. Margins are absolute unless said otherwise."""
-
-    max_unassigned: Share = Field(0.3, description="share of users without a segment")
-    min_segment_users: Positive = Field(10, description="users of the smallest segment")
-    max_largest_share: Share = Field(0.9, description="share of users in the largest segment")
-    coverage_margin: Share = Field(0.02, description="coverage of users and catalogue may fall by this much")
-    slice_margin: Share = Field(
-        0.1, description="unassigned share and lift of a declared group may worsen by this much"
-    )
-    slices: tuple[str, ...] = Field((), description="users columns whose groups are compared, such as gender")
-    min_slice_users: Positive = Field(30, description="groups with fewer users are not judged")
-    silhouette_margin: float = Field(0.02, ge=0, description="silhouette may fall by this much, on the same data")
-    stability_margin: float = Field(0.1, ge=0, description="stability (adjusted Rand index) may fall by this much")
-    max_churn: Share = Field(0.3, description="share of unchanged users who may change segment")
-    drift_reason: str | None = Field(None, description="a written reason that excuses churn, recorded with the verdict")
-    lift_margin: float = Field(
-        0.02, ge=0, description="held-out precision lift may fall by this much against the champion"
-    )
-    max_data_age_days: float | None = Field(None, gt=0, description="age of the newest event at as_of, days; none: any")
-    row_change: tuple[float, float] = Field(
-        (0.5, 3.0), description="users against the champion's data: lowest, highest ratio"
-    )
-
-
-class ExecutionConfig(Section):
-    """Where the work runs."""
-
-    scheduler: str = Field(
-        "threads", description="Dask: 'threads', 'cluster' (a LocalCluster) or a scheduler's address"
-    )
-    workers: Positive = Field(2, description="threads, or processes of the LocalCluster")
-    memory_limit: str = Field("4GiB", description="memory of each LocalCluster worker")
-    device: str = Field("auto", description="device of language models: auto, cpu, cuda or cuda:1")
-    gpus: Positive = Field(
-        1,
-        description="processes that encode texts, one per GPU; above 1: Dask workers that hold one of the resource GPU",
-    )
-
-    @model_validator(mode="after")
-    def _one_device_each(self) -> Self:
-        if self.gpus > 1 and ":" in self.device:
-            raise ValueError(f"device {self.device} is one GPU, but gpus is {self.gpus}: set device to cuda")
-        return self
-
-
 class LedgerConfig(Section):
     """Where runs and models are recorded."""
 
-    tracking_uri: str | None = Field(None, description="MLflow server or database; none: SQLite under the state folder")
+    tracking_uri: Annotated[str, AfterValidator(no_secret)] | None = Field(
+        None,
+        description="MLflow server or database, a password as ${NAME of an environment variable}; none: SQLite under "
+        "the state folder",
+    )
     log_figures: bool = Field(True, description="draw and log figures with each run")
+
+    @property
+    def pages(self) -> str:
+        """Address of MLflow's pages, without user or password; of a database: where `fenqun ui` shows it."""
+        address = self.tracking_uri or ""
+        known = address.startswith(("http://", "https://")) and not {"@", "$"} & {*address}
+        return address.rstrip("/") if known else "http://127.0.0.1:5000"

@@ -1,7 +1,7 @@
 """What clusterers return and metrics look at, as plain arrays."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class EvaluationContext:
         seed: seed of every random choice.
         refit: refits the candidate on the given rows with a seed and returns labels for all rows of X; None: no refits.
         heldout: interactions for held-out lift; None where there are no events.
-        heldout_labels: (n,) labels of the candidate fitted on the train slice only.
+        heldout_labels: Labels of the candidate fitted on the train slice only, (n,) or (seeds, n).
         truth: (n,) known labels, −1 unknown; None where none are given.
     """
 
@@ -74,4 +74,3 @@ class EvaluationContext:
     heldout: HeldOut | None = None
     heldout_labels: "np.ndarray | None" = None
     truth: "np.ndarray | None" = None
-    extras: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,10 @@ from schemas.reports import Report
 
 ROWS = "rows"
 DUPLICATES = "key.duplicates"
+DISTINCT, COPIED = "distinct", "copied"
+"""Share of rows that repeat no other one, and of users whose whole history is another user's."""
+COLUMNS, NO_STRANGE_COLUMNS, DTYPES = "columns", "no_strange_columns", "dtypes"
+"""Rules about a table's schema, which are checked beside the suites."""
 
 
 class Moments(Report):
@@ -48,6 +52,10 @@ class Facts(Report):
     )
     moments: dict[str, Moments] = Field(default_factory=dict, description="of numeric columns, finite values only")
     shares: dict[str, dict[str, int]] = Field(default_factory=dict, description="rows per value of few-valued columns")
+    histories: dict[str, int] = Field(
+        default_factory=dict,
+        description="hash of a user's history -> users who have it; a sample, counted and not kept",
+    )
     numbers: dict[str, float] = Field(default_factory=dict, description="further figures about the table")
     tables: tuple[str, ...] = Field(default=(), description="tables that are validated together with this one")
     previous: "Facts | None" = Field(default=None, description="the same table in the previous accepted run")

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.artifacts import ArtifactRef
+
 
 class Report(BaseModel):
     """Base of all reports: frozen, JSON-ready, unknown keys refused."""
@@ -85,6 +87,21 @@ class Metric(Report):
         return cls(name=name, value=float(value), n=n, **rest)
 
 
+class Difference(Report):
+    """One side minus another, measured on the same users, with what other users or another seed could have made it."""
+
+    value: float
+    low: float = Field(description="lower end of the 95 % interval")
+    high: float = Field(description="upper end of it")
+    n: int = Field(description="users, or repeats, that were compared in pairs")
+    base: float = Field(description="the other side's own figure")
+
+    def scaled(self, unit: float) -> "Difference":
+        """The same in another unit: every figure divided by `unit`."""
+        figures = {name: getattr(self, name) / unit for name in ("value", "low", "high", "base")}
+        return self.model_copy(update=figures)
+
+
 class EvaluationReport(Report):
     """Everything measured about one candidate."""
 
@@ -94,6 +111,8 @@ class EvaluationReport(Report):
     metrics: dict[str, Metric]
     refused: tuple[str, ...] = Field((), description="why the candidate may not be chosen; empty: it may")
     warm: bool = Field(False, description="started from the champion")
+    hits: ArtifactRef | None = Field(None, description="every user's hits on the validation slice; None: not measured")
+    partition: str = Field("", description="digest of who is with whom: of two candidates equal where all of it is")
     warnings: tuple[str, ...] = Field((), description="what the fit itself found odd, such as a segment of one outlier")
 
     def value(self, name: str) -> float | None:
@@ -147,8 +166,12 @@ class SegmentProfile(Report):
         default_factory=dict, description="most telling features: standardised difference"
     )
     silhouette: float | None = None
-    note: str | None = None
-    colour: str | None = None
+    cites: tuple[str, ...] | None = Field(None, description="claims that the name is made of; None: a person's name")
+    renamed: str | None = Field(None, description="the name before, which its evidence does not say any more")
+    note: str | None = Field(None, description="what a person has to say of it")
+    colour: str | None = Field(
+        None, description="which it keeps for as long as it lives; earlier versions recorded none"
+    )
 
 
 class Change(Report):
@@ -178,6 +201,7 @@ class Gate(Report):
     measured: float | None
     bound: str
     why: str
+    compared: bool = Field(True, description="whether it compared anything; a gate with nothing to compare lets pass")
 
 
 class Verdict(Report):
@@ -192,3 +216,11 @@ class Verdict(Report):
     def failures(self) -> tuple[Gate, ...]:
         """The gates that were not passed."""
         return tuple(gate for gate in self.gates if not gate.passed)
+
+    @property
+    def counted(self) -> str:
+        """How many gates were passed, of those that compared something."""
+        asked = [gate for gate in self.gates if gate.compared]
+        silent = len(self.gates) - len(asked)
+        passed = f"{sum(gate.passed for gate in asked)} of {len(asked)} gates passed"
+        return passed + (f", {silent} had nothing to compare" if silent else "")

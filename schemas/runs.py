@@ -1,12 +1,27 @@
 """What the verbs of one retrain hand to one another: references and small facts, never frames."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from schemas.artifacts import ArtifactRef, Fitted
-from schemas.reports import Accounting, Choice, EvaluationReport, Gate, Metric, Report, SegmentProfile, Verdict
+from schemas.reports import (
+    Accounting,
+    Choice,
+    EvaluationReport,
+    Lineage,
+    Metric,
+    Report,
+    SegmentProfile,
+    ValidationReport,
+    Verdict,
+)
+
+SliceName = Literal["all", "choosing", "proving"]
+"""Everyone's whole history, the first 70 % of it, on which candidates are compared, and the first 80 %, which proves
+the chosen one on the rest."""
 
 
 class Landed(Report):
@@ -39,50 +54,94 @@ class Recipe(Report):
     represent: dict[str, Any]
 
 
+class Slice(Report):
+    """The tables as their users were known with the first part of their history."""
+
+    share: float = Field(description="of each user's own events that is looked at; 1: all of them")
+    tables: dict[str, ArtifactRef]
+
+
 class Vectors(Report):
     """Everything from features to vectors, fitted on one slice of everyone's history."""
 
     recipe: Recipe
-    high: float = Field(description="share of each user's history that was looked at")
+    slice: Slice
     features: dict[str, Fitted]
     texts: Embedded | None = None
     represented: Fitted
 
-    def tables(self) -> dict[str, ArtifactRef]:
+    def made(self) -> dict[str, ArtifactRef]:
         """The made tables that expectations look at."""
         features = {f"user_features.{kind}": made.output for kind, made in self.features.items()}
         texts = {} if self.texts is None else {"user_embeddings": self.texts.fitted.output}
         return {**features, **texts, "user_vectors": self.represented.output}
 
 
+class Slices(Report):
+    """Vectors fitted on all of everyone's history, and on the two slices that held-out figures learn from."""
+
+    all: Vectors
+    choosing: Vectors
+    proving: Vectors
+
+
 class Candidate(Report):
-    """One competitor: an algorithm with its parameters, fresh or started from the champion."""
+    """One competitor: an algorithm with its parameters, and where it starts."""
 
     name: str
     algorithm: dict[str, Any] = Field(description="the clusterer's Config, as JSON")
-    warm: bool = False
+    start: Literal["fresh", "kept", "rebased"] = Field(
+        "fresh",
+        description="fresh: from nothing; kept: in the champion's representation, from its centroids; rebased: in "
+        "today's representation, from the means of the champion's members there",
+    )
+    grown: bool = Field(False, description="a warm one may bear segments where users stand whom no old one explains")
+
+    @property
+    def warm(self) -> bool:
+        """Whether it starts from the champion."""
+        return self.start != "fresh"
+
+
+class Placed(Report):
+    """The users of a slice in the champion's own space, and where it puts them."""
+
+    vectors: ArtifactRef
+    assignments: ArtifactRef
 
 
 class Standing(Report):
-    """The champion on today's data: what candidates are compared with and may start from."""
+    """A model of another day on today's data: the champion that candidates are compared with and may start from."""
 
     version: str = Field(description="model version")
     bundle: str = Field(description="folder of its bundle")
     users: int = Field(description="users of the data that it was fitted on")
+    as_of: datetime = Field(description="UTC moment of its published assignments: what it has seen ends there")
     algorithm: dict[str, Any] = Field(description="its clusterer's Config, as JSON")
     ids: tuple[str, ...] = Field(description="segment ids by label")
     names: tuple[str, ...] = Field(description="segment names by label")
+    cited: dict[str, tuple[str, ...] | None] = Field(
+        default_factory=dict, description="segment id -> claims that its name was made of; None: a person's name"
+    )
+    colours: dict[str, str] = Field(
+        default_factory=dict, description="segment id -> the colour that readers know it by"
+    )
     next_number: int = Field(description="first number never used in a segment id")
-    vectors: ArtifactRef = Field(description="today's users in the champion's own space")
-    assignments: ArtifactRef = Field(description="today's users, assigned by the champion")
+    published: ArtifactRef | None = Field(None, description="assignments as readers have them; None: never published")
+    placed: dict[SliceName, Placed] = Field(description="slice -> its users; `all`: today's")
+    basis: dict[str, float] = Field(
+        default_factory=dict, description="how well its representation covers today's data: figure -> share"
+    )
 
 
 class Attempt(Report):
     """A candidate that was fitted."""
 
     candidate: Candidate
-    fitted: ArtifactRef
+    fitted: ArtifactRef = Field(description="on all data: labels, arrays, what the fit left behind")
     vectors: ArtifactRef = Field(description="the user vectors that it was fitted on")
+    trained: ArtifactRef = Field(description="on the slice that candidates are compared on: labels under several seeds")
+    users: ArtifactRef = Field(description="the user vectors of that slice, whose users the labels belong to")
 
 
 class Unfit(Report):
@@ -102,15 +161,29 @@ class Contest(Report):
     report: EvaluationReport = Field(description="its figures")
 
 
-class Proof(Report):
-    """Held-out figures on the last slice, and what stands beside them."""
+class HeldOutFigures(Report):
+    """Held-out figures of one way to segment, and every user's hits behind them."""
 
-    heldout: Metric
+    metric: Metric
+    hits: ArtifactRef | None = Field(None, description="hits of each user under each seed; None: nothing was measured")
+    labels: ArtifactRef | None = Field(None, description="the labels that were measured, under the same seeds")
+
+
+class Proof(Report):
+    """Held-out figures of a model's recipe on the last slice, and what stands beside them."""
+
+    recipe: HeldOutFigures = Field(description="the recipe, fitted on the first 80 % as it would go live")
     wanted: bool = Field(True, description="whether held-out lift was to be measured; gates then ask for it")
     one_to_one: Metric | None = Field(None, description="1:1 recommendation on the same slice")
-    slices: dict[str, dict[str, tuple[int, float | None]]] = Field(
-        default_factory=dict, description="users column -> group -> users and their lift"
-    )
+
+
+class Built(Report):
+    """A model that can assign but has no names yet, and everybody assigned by it: labels stand as s001, s002, …"""
+
+    bundle: ArtifactRef
+    sha256: str
+    assignments: ArtifactRef
+    silhouettes: dict[str, float] = Field(default_factory=dict, description="mean silhouette of each segment's users")
 
 
 class Registered(Report):
@@ -124,6 +197,32 @@ class Registered(Report):
     new: bool = Field(description="false: identical content was registered before")
 
 
+class Publication(Report):
+    """The tables that would be published with a version, as they would be."""
+
+    assignments: ArtifactRef
+    segments: ArtifactRef
+    transitions: ArtifactRef
+
+    def tables(self) -> Mapping[str, ArtifactRef]:
+        """By the names under which they are published."""
+        return {"assignments": self.assignments, "segments": self.segments, "transitions": self.transitions}
+
+
+class Outcome(Report):
+    """What came of a run, before the gates are asked."""
+
+    slices: Slices
+    champion: Standing | None
+    contest: Contest
+    proof: Proof
+    lineage: Lineage
+    profiles: tuple[SegmentProfile, ...]
+    model: Registered
+    publication: Publication
+    checks: tuple[ValidationReport, ...] = Field(description="of every hand-over, that of the published tables last")
+
+
 class Summary(Report):
     """What a retrain tells at its end."""
 
@@ -135,12 +234,27 @@ class Summary(Report):
     new_version: bool
     chosen: str
     reason: str
-    promoted: bool
-    gates: tuple[Gate, ...]
+    verdict: Verdict = Field(description="of every gate")
     profiles: tuple[SegmentProfile, ...]
+    lineage: Lineage
     metrics: dict[str, float]
     texts: tuple[int, int] | None = Field(None, description="texts that were at hand, and texts that were encoded")
     report: str = Field(description="path of the HTML report")
+
+    @property
+    def mlflow_page(self) -> str:
+        """The run's page, below MLflow's address and `/#/`; without the words behind `?` it lacks runs and registry."""
+        return f"experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
+
+    @property
+    def mlflow_curves(self) -> str:
+        """The run's charts there: silhouette, within-cluster squares, stability and lift against k come first."""
+        return self.mlflow_page.replace("?", "/model-metrics?")
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the model is live now."""
+        return self.verdict.promoted
 
 
 class Scored(Report):
@@ -179,22 +293,3 @@ class Decided(Report):
     revision: int = Field(description="of the pointer")
     verdict: Verdict | None = Field(None, description="of a promotion: every gate, and the override if there is one")
     behind: str | None = Field(None, description="why MLflow's aliases could not follow; the next run mends them")
-
-
-class Told(Report):
-    """What is published about one user."""
-
-    user_id: str
-    status: str
-    segment_id: str | None
-    name: str | None = Field(description="of the segment")
-    confidence: float
-    distance: float | None
-    second_segment_id: str | None
-    second_name: str | None
-    reasons: tuple[str, ...]
-    model_version: str
-    as_of: datetime
-    history: tuple[tuple[datetime, str | None, str | None, str], ...] = Field(
-        description="as_of, segment before, segment after, model version; oldest first"
-    )

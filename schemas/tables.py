@@ -41,15 +41,22 @@ RANK = "rank"
 SCORE = "score"
 NAME = "name"
 SIZE = "size"
+NOTE = "note"
+COLOUR = "colour"
 SHARE = "share"
 FROM_SEGMENT_ID = "from_segment_id"
 TO_SEGMENT_ID = "to_segment_id"
+REVISION = "revision"
 TABLE = "table"
 LOCATOR = "locator"
 COLUMN = "column"
 REASON = "reason"
 RUN_ID = "run_id"
 HAS_TEXT = "has_text"
+MISSING = "_missing"
+"""End of the name of a feature column that says that another one is missing."""
+IDS = (USER_ID, ITEM_ID, SRC, DST, EVENT, KIND)
+"""Columns by the rule of ids: ids themselves, and the names of events and of kinds of texts."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +108,16 @@ class Table:
         import pyarrow as pa
 
         types = {
-            "string": pa.string(), "float32": pa.float32(), "float64": pa.float64(), "int32": pa.int32(),
-            "int64": pa.int64(), "bool": pa.bool_(), "timestamp": pa.timestamp("us", tz="UTC"),
-            "list<string>": pa.list_(pa.string()), "list<float32>": pa.list_(pa.float32()),
-        }  # fmt: skip
+            "string": pa.string(),
+            "float32": pa.float32(),
+            "float64": pa.float64(),
+            "int32": pa.int32(),
+            "int64": pa.int64(),
+            "bool": pa.bool_(),
+            "timestamp": pa.timestamp("us", tz="UTC"),
+            "list<string>": pa.list_(pa.string()),
+            "list<float32>": pa.list_(pa.float32()),
+        }
         return pa.schema([pa.field(column.name, types[column.dtype], column.nullable) for column in self.columns])
 
     def polars_schema(self) -> "dict[str, pl.DataType | type[pl.DataType]]":
@@ -112,10 +125,16 @@ class Table:
         import polars as pl
 
         types: dict[str, pl.DataType | type[pl.DataType]] = {
-            "string": pl.String, "float32": pl.Float32, "float64": pl.Float64, "int32": pl.Int32, "int64": pl.Int64,
-            "bool": pl.Boolean, "timestamp": pl.Datetime("us", "UTC"), "list<string>": pl.List(pl.String),
+            "string": pl.String,
+            "float32": pl.Float32,
+            "float64": pl.Float64,
+            "int32": pl.Int32,
+            "int64": pl.Int64,
+            "bool": pl.Boolean,
+            "timestamp": pl.Datetime("us", "UTC"),
+            "list<string>": pl.List(pl.String),
             "list<float32>": pl.List(pl.Float32),
-        }  # fmt: skip
+        }
         return {column.name: types[column.dtype] for column in self.columns}
 
 
@@ -164,8 +183,12 @@ EDGES = Table(
         Column(TIMESTAMP, "timestamp", nullable=True, unit="UTC", meaning="since when; null: always"),
     ),
 )
+MOMENTS = Table("moments", (_USER, Column(TIMESTAMP, "timestamp", unit="UTC", meaning="where the history was cut")))
+"""Made, not given: the moment of each user at which a slice of the tables was cut; see tasks/numerics/history.py."""
 INPUTS: Mapping[str, Table] = {table.name: table for table in (EVENTS, USERS, ITEMS, TEXTS, EDGES)}
-BUCKETED: Mapping[str, str] = {"events": USER_ID, "users": USER_ID, "texts": USER_ID, "edges": SRC}
+REPEATING: tuple[str, ...] = tuple(name for name, table in INPUTS.items() if not table.key)
+"""Input tables in which a row may stand twice."""
+BUCKETED: Mapping[str, str] = {"events": USER_ID, "users": USER_ID, "texts": USER_ID, "edges": SRC, "moments": USER_ID}
 """Input tables that are hash-partitioned by user, and the column that holds the user. Items are one whole table."""
 
 QUARANTINE = Table(
@@ -214,8 +237,10 @@ SEGMENTS = Table(
         Column("evidence", "list<string>", meaning="measured lifts against the sibling segments, most telling first"),
         Column("top_categories", "list<string>"),
         Column("top_items", "list<string>"),
-        Column("note", "string", nullable=True, meaning="what a person wrote about the segment"),
-        Column("colour", "string", nullable=True, meaning="hex colour that the segment keeps"),
+        Column(NOTE, "string", nullable=True, meaning="what a person wrote about the segment"),
+        Column(
+            COLOUR, "string", nullable=True, meaning="hex colour that the segment keeps; null: by an earlier version"
+        ),
         Column(MODEL_VERSION, "string"),
         _AS_OF,
     ),
@@ -230,6 +255,13 @@ TRANSITIONS = Table(
         Column(TO_SEGMENT_ID, "string", nullable=True, meaning="null: no longer known, or unassigned"),
         Column(MODEL_VERSION, "string"),
         _AS_OF,
+        Column(
+            REVISION,
+            "int64",
+            nullable=True,
+            meaning="of the pointer, as it was published with: the order of a history, whatever moment it looked at; "
+            "null: by an earlier version",
+        ),
     ),
 )
 RECOMMENDATIONS = Table(

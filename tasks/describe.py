@@ -1,30 +1,20 @@
 """describe: what each segment is and what it is called, with the evidence."""
 
-from collections.abc import Mapping
-
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from schemas.artifacts import ArtifactRef
-from schemas.config import DescribeConfig, ExecutionConfig
-from schemas.reports import EvaluationReport, Lineage, SegmentProfile
-from schemas.runs import Attempt, Standing, Vectors
-from tasks.serving import describing
+from schemas.reports import Lineage, SegmentProfile
+from schemas.runs import Built, Standing, Vectors
+from tasks.reporting import segments
+from tasks.stores.book import Day
 
 
 @task(name="describe", cache_policy=NO_CACHE)
 def describe(
-    attempt: Attempt,
-    vectors: Vectors,
-    tables: Mapping[str, ArtifactRef],
-    lineage: Lineage,
-    standing: Standing | None,
-    report: EvaluationReport,
-    config: DescribeConfig,
-    execution: ExecutionConfig,
+    day: Day, built: Built, lineage: Lineage, vectors: Vectors, champion: Standing | None
 ) -> tuple[SegmentProfile, ...]:
-    """Profiles and names the chosen candidate's segments."""
-    profiles = describing.describe(attempt, vectors, tables, lineage, standing, report, config, execution)
-    create_markdown_artifact(describing.markdown(profiles), key="segments", description="Segments and their evidence")
+    """Profiles and names the segments as they would be published."""
+    profiles = segments.describe(day, built, lineage, vectors, champion)
+    create_markdown_artifact(segments.markdown(profiles), key="segments", description="Segments and their evidence")
     return profiles

@@ -3,34 +3,21 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.artifacts import ArtifactRef, RunContext
-from schemas.config import ExecutionConfig
-from schemas.reports import SegmentProfile, Verdict
-from schemas.runs import Landed, Recalled, Registered
-from tasks.serving import promoting, recalling
-from tasks.stores.ledger import Ledger
+from schemas.reports import Verdict
+from schemas.runs import Publication, Registered
+from tasks.models import recalled
+from tasks.registry import promotion
+from tasks.stores.book import Day
+
+recall = task(name="recall", cache_policy=NO_CACHE)(recalled.recall)
 
 
 @task(name="promote", cache_policy=NO_CACHE)
-def promote(
-    model: Registered,
-    verdict: Verdict,
-    profiles: tuple[SegmentProfile, ...],
-    quarantine: ArtifactRef,
-    revision: int,
-    run: RunContext,
-    ledger: Ledger,
-) -> bool:
+def promote(day: Day, model: Registered, publication: Publication, verdict: Verdict) -> bool:
     """Publishes and promotes a candidate that passed every gate; a refused one changes nothing that readers see."""
     for gate in verdict.failures:
         get_run_logger().warning("refused by %s: %s (bound %s)", gate.name, gate.why, gate.bound)
     if verdict.promoted:
-        author, _, reason = (verdict.override or f"{promoting.SCHEDULE}: {promoting.PASSED}").partition(": ")
-        promoting.promote(model, profiles, quarantine, revision, run, ledger, author, reason)
+        author, _, reason = (verdict.override or f"{promotion.SCHEDULE}: {promotion.PASSED}").partition(": ")
+        promotion.promote(day, model, publication, author, reason)
     return verdict.promoted
-
-
-@task(name="recall", cache_policy=NO_CACHE)
-def recall(version: str, landed: Landed, run: RunContext, execution: ExecutionConfig, ledger: Ledger) -> Recalled:
-    """Fetches a registered version by our own code, checked, and puts it on today's data."""
-    return recalling.recall(version, landed.tables, run, execution, ledger)

@@ -4,29 +4,16 @@ from prefect import task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 
-from schemas.artifacts import RunContext
-from schemas.reports import Lineage, SegmentProfile, ValidationReport, Verdict
-from schemas.runs import Contest, Landed, Proof, Registered
-from tasks.serving import reporting
-from tasks.stores.ledger import Ledger
+from schemas.gates import GateInput
+from schemas.reports import Verdict
+from schemas.runs import Outcome
+from tasks.reporting import page
+from tasks.stores.book import Day
 
 
 @task(name="report", cache_policy=NO_CACHE)
-def report(
-    segmentation: str,
-    landed: Landed,
-    contest: Contest,
-    proof: Proof,
-    lineage: Lineage,
-    profiles: tuple[SegmentProfile, ...],
-    model: Registered,
-    verdict: Verdict,
-    validations: tuple[ValidationReport, ...],
-    run: RunContext,
-    ledger: Ledger,
-) -> str:
+def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> str:
     """Writes the HTML report and links it."""
-    told = (segmentation, landed, contest, proof, lineage, profiles, model, verdict, validations)
-    path = reporting.report(*told, run, ledger)
-    create_link_artifact(path.as_uri(), link_text=f"Report of {segmentation}", key="report")
+    path = page.report(day, outcome, judged, verdict)
+    create_link_artifact(path.as_uri(), link_text=f"Report of {day.name}", key="report")
     return str(path)

@@ -4,7 +4,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.runs import Decided
-from tasks.serving.promoting import roll_back
+from tasks.registry.promotion import roll_back
 from tasks.stores.ledger import Ledger
 
 

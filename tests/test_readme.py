@@ -1,21 +1,20 @@
 """What the README says is so: commands run or exist, the example is the config that ships, links lead somewhere."""
 
-import argparse
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
-from flows.__main__ import main, parser
+from flows.__main__ import main
 from flows.config import parse
-from tests.flows.shop import write
+from tests.helpers import cli
+from tests.helpers.own_csv import write
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,21 +48,6 @@ def ours(program: str) -> list[list[str]]:
     return found
 
 
-@cache
-def subcommands() -> dict[tuple[str, ...], argparse.ArgumentParser]:
-    """Every command of the program, and its parser."""
-
-    def below(one: argparse.ArgumentParser, path: tuple[str, ...]) -> dict[tuple[str, ...], argparse.ArgumentParser]:
-        inner = [action for action in one._actions if isinstance(action, argparse._SubParsersAction)]
-        found = {} if inner else {path: one}
-        for action in inner:
-            for name, child in action.choices.items():
-                found |= below(child, (*path, name))
-        return found
-
-    return below(parser(), ())
-
-
 def test_the_two_commands_stand_in_the_readme():
     assert "make demo\nmake test\n" in blocks("sh")
 
@@ -73,39 +57,31 @@ def test_every_command_line_is_of_a_known_program():
 
 
 @pytest.mark.parametrize("arguments", ours("fenqun"), ids=" ".join)
-def test_fenqun_knows_the_command(arguments: list[str], capsys):
+def test_fenqun_knows_the_command(arguments: list[str]):
     """A whole command parses; the bare mention of one lacks its arguments, but is known."""
-    code = 0
-    try:
-        parser().parse_args(arguments)
-    except SystemExit as stop:
-        code = stop.code
-    told = capsys.readouterr().err
-    assert code == 0 or "the following arguments are required" in told, told
+    told = cli.wrong(arguments)
+    assert not told or told.startswith("Missing "), told
 
 
 def test_fenqun_help_tells_every_command(capsys):
-    with pytest.raises(SystemExit):
-        main(["--help"])
+    assert main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert all(path[0] in told for path in subcommands())
+    assert all(path[0] in told for path in cli.commands() if path)
 
 
 def test_every_command_and_option_of_fenqun_is_in_the_readme():
-    missing = [path for path in subcommands() if f"fenqun {' '.join(path)}" not in README]
-    assert not missing
-    options = {o for one in subcommands().values() for action in one._actions for o in action.option_strings}
-    assert [
-        option for option in options - {"-h", "--help"} if option not in README and option != "--tracking-uri"
-    ] == []
+    leaves = [path for path, command in cli.commands().items() if not hasattr(command, "commands")]
+    assert [path for path in leaves if f"fenqun {' '.join(path)}" not in README] == []
+    known = {option for path in cli.commands() for option in cli.options(*path)}
+    assert [one for one in known - {"-h", "--help"} if one not in README and one != "--tracking-uri"] == []
 
 
 def test_every_option_in_the_readme_exists():
-    known = {option for one in (*subcommands().values(), parser()) for a in one._actions for option in a.option_strings}
+    known = {option for path in cli.commands() for option in cli.options(*path)}
     foreign = [line for line in commands() if words(line)[0] in FOREIGN]
     lines = [line for line in README.splitlines() if line not in foreign]
     told = {option for line in lines if "fenqun" in line for option in re.findall(r"(?<=[ `])--[a-z-]+", line)}
-    assert {"--config", "--only-touched"} <= told <= known
+    assert {"--config", "--only-touched"} <= told <= {*known, "--help"}
 
 
 @pytest.mark.parametrize("target", sorted({arguments[0] for arguments in ours("make")}))
@@ -125,13 +101,18 @@ def test_make_has_the_target(target: str):
 
 
 def test_checks_in_the_readme_pass(monkeypatch, capsys, tmp_path):
+    """From any folder: what a config names is relative to the config."""
     checks = [arguments for arguments in ours("fenqun") if arguments[0] == "check" and "FILE" not in arguments]
     assert len(checks) >= 2
-    write(tmp_path / "data", customers=5)
+    monkeypatch.chdir(tmp_path)
     for arguments in checks:
         path = ROOT / arguments[arguments.index("--config") + 1]
-        monkeypatch.chdir(tmp_path if "own-csv" in path.name else ROOT)
         assert main(["check", "--config", str(path)]) == 0, capsys.readouterr().err
+
+
+def test_the_sample_is_the_shop_that_the_tests_plant(tmp_path):
+    planted = {path.name: path.read_bytes() for path in write(tmp_path).iterdir()}
+    assert {path.name: path.read_bytes() for path in (ROOT / "deployments" / "sample").iterdir()} == planted
 
 
 def test_the_example_is_the_config_that_ships_and_is_short():
@@ -182,19 +163,20 @@ def test_every_verb_of_retrain_is_in_the_line_of_verbs():
 
 
 def test_the_request_over_http_is_answered_by_the_code_that_serves():
-    from tasks.serving.requests import bucket_of
+    from tasks.serving.requests import asked, bucket_of
 
-    (asked,) = re.findall(r"-d '(.*?)'$", README, re.MULTILINE | re.DOTALL)
-    users = json.loads(asked)["dataframe_records"]
+    (body,) = re.findall(r"-d '(.*?)'$", README, re.MULTILINE | re.DOTALL)
+    users = json.loads(body)["dataframe_records"]
     for user in users:
         user.pop("attributes")  # their columns are known to the model, not to us
-    assert bucket_of(users, None)["events"].height == 1
+    assert bucket_of(asked(users), None)["events"].height == 1
 
 
 @pytest.mark.slow
 def test_own_csv_files_go_through_a_retrain_to_an_export(tmp_path: Path):
     (example,) = blocks("yaml")
     config = yaml.safe_load(example)
+    config["source"]["root"] = "data"
     config["search"]["candidates"] = [{"algorithm": {"kind": "kmeans"}, "grid": {"k": [5]}}]  # what is tried, not how
     parse(config, "README.md")
     write(tmp_path / "data")

@@ -1,8 +1,10 @@
 """One column at a time: raw values into the contract's dtype, and the rows that cannot follow."""
 
 import json
+import re
 from typing import TYPE_CHECKING
 
+from schemas.limits import MAX_NAME_BYTES, MAX_NAMES
 from tasks.cleaning.reasons import Reason
 
 if TYPE_CHECKING:
@@ -10,10 +12,10 @@ if TYPE_CHECKING:
 
     Problems = list[tuple[pl.Series, Reason]]
 
-MAX_ID_BYTES = 1024
 _EXACT = 2**53  # every whole number up to here is a float64
 _FLOAT32_MAX = 3.4028234663852886e38
-_EXPONENT = r"^[+-]?\d+([.,]\d+)?[eE]\+\d+$"  # what spreadsheets make of long numbers
+
+_COMMA = r"^[+-]?[\d.]*\d,\d[\d.,]*$"
 
 
 def _text_of_floats(series: "pl.Series") -> "tuple[pl.Series, Problems]":
@@ -53,7 +55,7 @@ def _utf8(value: bytes | None) -> str | None:
         return None
 
 
-def _as_text(series: "pl.Series") -> "tuple[pl.Series, Problems]":
+def as_text(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     """Anything scalar as text."""
     import polars as pl
 
@@ -92,49 +94,24 @@ def normalise(text: "pl.Series") -> "pl.Series":
     return text
 
 
-def identifier(series: "pl.Series") -> "tuple[pl.Series, Problems]":
-    """Ids and other short names: NFC text, never empty, without NUL, on one line, at most 1024 bytes.
-
-    Ids repeat, so the rules look at the distinct ones first and at every row only where one of them is odd.
-    """
-    import polars as pl
-
-    if series.dtype == pl.String:
-        distinct = series.unique()
-        same, problems = _identifier(distinct)
-        if not any(mask.any() for mask, _ in problems) and same.equals(distinct):
-            return series, []
-    return _identifier(series)
-
-
-def _identifier(series: "pl.Series") -> "tuple[pl.Series, Problems]":
-    """The rules of ids, row by row."""
-    text, problems = _as_text(series)
-    length = text.str.len_bytes()
-    if (length > MAX_ID_BYTES).any():
-        problems.append((length > MAX_ID_BYTES, Reason.LONG_ID))
-        text = text.set((length > MAX_ID_BYTES).fill_null(False), None)
-    text = normalise(text)
-    problems.append((text.str.contains("\0", literal=True), Reason.NUL))
-    problems.append((text.str.contains("\n", literal=True), Reason.LINES))
-    if series.dtype.is_numeric():
-        return text, problems
-    problems.append((text.str.contains(_EXPONENT), Reason.EXPONENT_ID))
-    return text, [*problems, (text.str.contains(r"^\s*$"), Reason.EMPTY)]
-
-
 def free_text(series: "pl.Series", max_bytes: int) -> "tuple[pl.Series, Problems]":
     """Titles, descriptions, messages, attributes: any script, without NUL, at most `max_bytes` of UTF-8.
 
     Records and lists of lists are told as JSON.
     """
-    text, problems = (_json(series), []) if series.dtype.is_nested() else _as_text(series)
+    text, problems = (_json(series), []) if series.dtype.is_nested() else as_text(series)
     long = text.str.len_bytes() > max_bytes
     return text, [*problems, (long, Reason.TOO_LONG), (text.str.contains("\0", literal=True), Reason.NUL)]
 
 
-def number(series: "pl.Series") -> "tuple[pl.Series, Problems]":
-    """float64 that also fits float32: what is not a finite number is a problem. A span of time is its seconds."""
+def number(series: "pl.Series", decimal: str = ".", thousands: str = "") -> "tuple[pl.Series, Problems]":
+    """float64 that also fits float32: what is not a finite number is a problem. A span of time is its seconds.
+
+    Args:
+        series: Numbers, or texts of them.
+        decimal: What stands between a number and its fraction in texts.
+        thousands: What may stand between thousands in texts; empty: nothing does.
+    """
     import polars as pl
 
     problems: Problems = []
@@ -145,12 +122,38 @@ def number(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     if series.dtype.is_nested() or series.dtype.is_temporal():
         values = pl.Series(series.name, [None] * len(series), dtype=pl.Float64)
     else:
-        raw = series.str.strip_chars() if series.dtype == pl.String else series
+        raw = _with_points(series, decimal, thousands) if series.dtype == pl.String else series
         values = raw.cast(pl.Float64, strict=False)
-    problems.append((values.is_null() & series.is_not_null(), Reason.NOT_NUMBER))
+    failed = values.is_null() & series.is_not_null()
+    if series.dtype == pl.String and failed.any():
+        comma = failed & series.str.strip_chars().str.contains(_COMMA).fill_null(False)
+        problems.append((comma, Reason.COMMA if decimal == "." else Reason.POINT))
+    problems.append((failed, Reason.NOT_NUMBER))
     finite = values.is_finite()
     problems.append((~finite, Reason.NOT_FINITE))
     return values, [*problems, (finite & (values.abs() > _FLOAT32_MAX), Reason.OVERFLOW)]
+
+
+def _with_points(texts: "pl.Series", decimal: str, thousands: str) -> "pl.Series":
+    """Texts of numbers as everyone reads them; one with a sign in the wrong place becomes a text without a number."""
+    texts = texts.str.strip_chars()
+    if thousands:
+        parted = rf"^[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?$"
+        whole = texts.str.contains(parted).fill_null(False)
+        texts = texts.zip_with(~whole, texts.str.replace_all(thousands, "", literal=True))
+    if decimal == ".":
+        return texts
+    pointed = texts.str.contains(".", literal=True).fill_null(False)
+    return texts.set(pointed, "").str.replace(decimal, ".", literal=True)
+
+
+def like_thousands(series: "pl.Series") -> int:
+    """How many texts have their one point before exactly three digits, as those that part thousands with it have."""
+    import polars as pl
+
+    if series.dtype != pl.String:
+        return 0
+    return int(series.str.contains(r"^\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*$").sum() or 0)
 
 
 def whole_number(series: "pl.Series") -> "tuple[pl.Series, Problems]":
@@ -160,7 +163,7 @@ def whole_number(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     if series.dtype.is_integer():
         values = series.cast(pl.Int64, strict=False)
     else:
-        text, _ = _as_text(series)
+        text, _ = as_text(series)
         values = text.str.strip_chars().cast(pl.Int64, strict=False)
     return values, [(values.is_null() & series.is_not_null(), Reason.NOT_NUMBER)]
 
@@ -177,7 +180,10 @@ def _decoded_lists(series: "pl.Series") -> "tuple[pl.Series, Problems]":
 
 
 def names(series: "pl.Series") -> "tuple[pl.Series, Problems]":
-    """Lists of short texts, such as categories; a single text is a list of one, empty texts are left out."""
+    """Lists of short texts, such as categories; a single text is a list of one, empty texts are left out.
+
+    Of lists of lists, such as paths of categories, every text is taken once; at most 1,000, each of at most 1024 bytes.
+    """
     import polars as pl
 
     if isinstance(series.dtype, pl.Array):
@@ -185,16 +191,38 @@ def names(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     if series.dtype == pl.List(pl.Null):
         series = series.cast(pl.List(pl.String))
     if not isinstance(series.dtype, pl.List):
-        text, problems = _as_text(series)
-        nul = text.str.contains("\0", literal=True)
-        lists = pl.select(pl.when(text.is_not_null()).then(pl.concat_list(normalise(text)))).to_series()
-        return lists.alias(series.name), [*problems, (nul, Reason.NUL)]
+        text, problems = as_text(series)
+        lists = pl.select(pl.when(text.is_not_null()).then(pl.concat_list(text))).to_series()
+        lists, more = _named(lists)
+        return lists.alias(series.name), [*problems, *more]
+    if isinstance(series.dtype.inner, pl.List | pl.Array) and not series.dtype.inner.inner.is_nested():
+        return names(_flat(series))
     if series.dtype.inner.is_nested():
         nothing = pl.Series(series.name, [None] * len(series), dtype=pl.List(pl.String))
         return nothing, [(series.is_not_null(), Reason.NOT_LIST)]
     if series.dtype.inner == pl.Binary:
         return _decoded_lists(series)
-    element, series = pl.element(), series.cast(pl.List(pl.String))
-    lists = series.list.eval(element.filter(element.str.len_bytes() > 0).str.normalize("NFC"))
+    element = pl.element()
+    return _named(series.cast(pl.List(pl.String)).list.eval(element.filter(element.str.len_bytes() > 0)))
+
+
+def _flat(series: "pl.Series") -> "pl.Series":
+    """Lists of lists, such as paths of categories, as lists of what is in them, each once."""
+    import polars as pl
+
+    kind, rows = series.dtype.inner.inner, series.to_list()  # type: ignore[attr-defined]
+    flat = [None if row is None else list(dict.fromkeys(v for path in row if path for v in path)) for row in rows]
+    return pl.Series(series.name, flat, dtype=pl.List(kind))
+
+
+def _named(lists: "pl.Series") -> "tuple[pl.Series, Problems]":
+    """Lists of texts in NFC, where they are neither too many nor too long; a row that is looks empty from then on."""
+    import polars as pl
+
+    element = pl.element()
+    many = lists.list.len() > MAX_NAMES
+    long = lists.list.eval(element.str.len_bytes().max()).list.first() > MAX_NAME_BYTES
+    lists = lists.set((many | long).fill_null(False), None)  # before anything that takes time with their length
     nul = lists.list.eval(element.str.contains("\0", literal=True)).list.any()
-    return lists, [(nul, Reason.NUL)]
+    problems = [(many, Reason.MANY_NAMES), (long, Reason.LONG_NAME), (nul, Reason.NUL)]
+    return lists.list.eval(element.str.normalize("NFC")), problems

@@ -14,23 +14,20 @@ from schemas.errors import DataError
 from schemas.tables import (
     COLUMN,
     DESCRIPTION,
-    DST,
     EVENT,
-    ITEM_ID,
+    IDS,
     KIND,
     LOCATOR,
     REASON,
     SEQUENCE,
-    SRC,
     TEXT,
     TITLE,
-    USER_ID,
     WEIGHT,
     Column,
     Dtype,
     Table,
-)  # fmt: skip
-from tasks.cleaning import columns
+)
+from tasks.cleaning import columns, ids
 from tasks.cleaning.reasons import Reason
 from tasks.cleaning.timestamps import to_utc
 
@@ -39,7 +36,6 @@ if TYPE_CHECKING:
 
 DEFAULTS: Mapping[str, Any] = {EVENT: "event", KIND: "text", WEIGHT: 1.0}
 """What a required column holds where a source has no such column at all."""
-_IDS = (USER_ID, ITEM_ID, SRC, DST, EVENT, KIND)
 _LONG = (TEXT, TITLE, DESCRIPTION)
 
 
@@ -51,11 +47,13 @@ class Cleaned:
         accepted: Rows in the contract's schema, then the open columns (float64 or text).
         rows: The source's row numbers of the accepted rows, int64.
         set_aside: Locator, column and reason of the others, one line a row; never the values.
+        doubtful: Column of numbers -> how many of its texts mean a thousandfold where a point parts thousands.
     """
 
     accepted: "pl.DataFrame"
     rows: "pl.Series"
     set_aside: "pl.DataFrame"
+    doubtful: Mapping[str, int]
 
 
 def _coerce(
@@ -65,19 +63,28 @@ def _coerce(
     if column.dtype == "timestamp":
         text, undecoded = columns.readable(raw)
         values, problems = to_utc(
-            text, zone=reading.time_zone, pattern=reading.time_format,
-            earliest_year=config.earliest_year, as_of=as_of, now=now,
-        )  # fmt: skip
+            text,
+            zone=reading.time_zone,
+            pattern=reading.time_format,
+            earliest_year=config.earliest_year,
+            as_of=as_of,
+            now=now,
+        )
         return values, [*undecoded, *problems]
     if column.dtype == "int64":
         return columns.whole_number(raw)
     if column.dtype == "float64":
-        values, problems = columns.number(raw)
+        values, problems = columns.number(raw, reading.decimal, reading.thousands)
         return values, [*problems, (values <= 0, Reason.NOT_POSITIVE)] if column.name == WEIGHT else problems
     if column.dtype == "list<string>":
         return columns.names(raw)
-    if column.name in _IDS:
-        return columns.identifier(raw)
+    if column.name in reading.joined:
+        return ids.joined(raw, config.no_ids)
+    if column.name in IDS:
+        values, problems = ids.identifier(raw)
+        if column.name not in (EVENT, KIND):
+            problems.append((ids.no_id(values, config.no_ids), Reason.NO_ID))
+        return values, problems
     values, problems = columns.free_text(raw, config.max_text_bytes)
     if column.name == TEXT:
         problems.append((values.str.contains(r"^\s*$"), Reason.EMPTY))
@@ -100,7 +107,7 @@ def _open_dtype(values: "pl.Series", numeric: bool) -> Dtype:
 
     if numeric or values.dtype.is_numeric() or values.dtype == pl.Duration:
         return "float64"
-    flat = isinstance(values.dtype, pl.List | pl.Array) and not values.dtype.inner.is_nested()  # type: ignore[union-attr]
+    flat = isinstance(values.dtype, pl.List | pl.Array) and not values.dtype.inner.is_nested()
     return "list<string>" if flat else "string"
 
 
@@ -161,20 +168,22 @@ def clean(
     reading = reading or Reading()
     rows = batch[ROW] if ROW in batch.columns else pl.int_range(len(batch), eager=True) + reading.first_row
     rows = rows.cast(pl.Int64).alias(ROW)
-    series, broken = [], _unreadable(batch)
+    series, broken, doubtful = [], _unreadable(batch), {}
     for column in (*table.columns, *_open_columns(batch, table, reading)):
         raw = _raw(batch, column, table, reading, rows)
         values, found = _coerce(raw, column, config, reading, as_of, now)
         series.append(values.alias(column.name))
+        if column.dtype == "float64" and reading.decimal == "." and not reading.thousands:
+            doubtful[column.name] = columns.like_thousands(raw)
         for mask, reason in _problems(values, column, table, config, found):
             if mask.any():
                 broken.append(_mark(mask, column.name, str(reason)))
     frame = pl.DataFrame(series)
     if not broken:
-        return Cleaned(frame, rows, _set_aside(reading, None, rows))
+        return Cleaned(frame, rows, _set_aside(reading, None, rows), doubtful)
     marks = pl.concat(broken).unique(subset=_INDEX, keep="first", maintain_order=True).sort(_INDEX)
     good = pl.int_range(len(batch), eager=True, dtype=pl.UInt32).is_in(marks[_INDEX].implode()).not_()
-    return Cleaned(frame.filter(good), rows.filter(good), _set_aside(reading, marks, rows))
+    return Cleaned(frame.filter(good), rows.filter(good), _set_aside(reading, marks, rows), doubtful)
 
 
 _INDEX = "__index"

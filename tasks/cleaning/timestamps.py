@@ -15,6 +15,16 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LAST = 253_402_300_799  # the last second of the year 9999
 _FIRST = -62_135_596_800  # the first second of the year 1
 _FIRST_DAY, _LAST_DAY = _FIRST // 86_400, _LAST // 86_400
+_EXCEL = "excel"
+_EXCEL_DAY = 25_569  # 1970-01-01 in days since 1899-12-30
+_UNITLESS = (
+    (20_000, 80_000, Reason.SERIAL_DATE),  # the years 1954 to 2119
+    (0, 10**7, Reason.RELATIVE_TIME),
+    (10**11, 10**14, Reason.MILLISECONDS),
+    (10**14, 10**17, Reason.MICROSECONDS),
+    (10**17, 2**63, Reason.NANOSECONDS),
+)
+"""What numbers without a declared unit look like that cannot be seconds of our days: from, below, as."""
 _OFFSET = r"\d[ T].*[+-]\d{2}(:?\d{2})?$"
 
 
@@ -38,6 +48,26 @@ def _from_epoch(numbers: "pl.Series", unit: str) -> "pl.Series":
     else:
         micro = (numbers.cast(pl.Float64) * (10**6 / per_second)).round().cast(pl.Int64)
     return micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _from_days(numbers: "pl.Series", zone: str) -> "tuple[pl.Series, Problems]":
+    """A spreadsheet's local dates, days since 1899-12-30, as UTC."""
+    import polars as pl
+
+    seconds = ((numbers.cast(pl.Float64) - _EXCEL_DAY) * 86_400).round(3)
+    local = _from_epoch(seconds, "s").dt.replace_time_zone(None)
+    placed = _in_zone(local, zone)
+    return placed, [(local.is_not_null() & placed.is_null(), Reason.NO_SUCH_TIME)]
+
+
+def _in_doubt(numbers: "pl.Series") -> "Problems":
+    """Numbers without a declared unit that are no seconds since 1970: the reasons say what they look like."""
+    import polars as pl
+
+    values = numbers.cast(pl.Float64)
+    dated = values.is_between(19000101, 20991231)
+    looks = [((values >= low) & (values < high), reason) for low, high, reason in _UNITLESS]
+    return [(dated, Reason.AMBIGUOUS_TIME), *looks]
 
 
 def _within_calendar(series: "pl.Series") -> "pl.Series":
@@ -100,6 +130,8 @@ def _from_text(texts: "pl.Series", zone: str, pattern: str | None) -> "tuple[pl.
     """Texts as UTC: by the declared pattern or unit, else numbers since 1970 or ISO 8601."""
     import polars as pl
 
+    if pattern == _EXCEL:
+        return _from_days(texts.str.strip_chars().cast(pl.Float64, strict=False), zone)
     if pattern is not None and pattern not in _PER_SECOND:
         parsed = _by_pattern(texts, pattern)
         aware = isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone is not None
@@ -112,11 +144,11 @@ def _from_text(texts: "pl.Series", zone: str, pattern: str | None) -> "tuple[pl.
     plain = texts.set(~digits, None).str.strip_chars()
     whole = plain.cast(pl.Int64, strict=False)
     epoch = _from_epoch(whole if not plain.str.contains(".", literal=True).any() else _floats(plain), pattern or "s")
-    dated = digits & texts.str.contains(r"^\s*(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])\s*$").fill_null(False)
+    doubts = _in_doubt(_floats(plain)) if pattern is None else []
     if pattern is not None or digits.all():
-        return epoch, [(dated, Reason.AMBIGUOUS_TIME)] if pattern is None else []
+        return epoch, doubts
     placed, skipped = _iso(texts.set(digits, None), zone)
-    return placed.zip_with(~digits, epoch), [(dated, Reason.AMBIGUOUS_TIME), (skipped, Reason.NO_SUCH_TIME)]
+    return placed.zip_with(~digits, epoch), [*doubts, (skipped, Reason.NO_SUCH_TIME)]
 
 
 def _floats(texts: "pl.Series") -> "pl.Series":
@@ -141,8 +173,9 @@ def _as_utc(series: "pl.Series", zone: str, pattern: str | None) -> "tuple[pl.Se
     if dtype == pl.String:
         return _from_text(series, zone, pattern)
     if dtype.is_numeric() and (pattern is None or pattern in _PER_SECOND):
-        dated = series.is_between(19000101, 20991231) & (pattern is None)
-        return _from_epoch(series, pattern or "s"), [(dated, Reason.AMBIGUOUS_TIME)]
+        return _from_epoch(series, pattern or "s"), [] if pattern else _in_doubt(series)
+    if dtype.is_numeric() and pattern == _EXCEL:
+        return _from_days(series, zone)
     if dtype.is_integer():
         return _from_text(series.cast(pl.String), zone, pattern)
     empty = pl.Series(series.name, [None] * len(series), dtype=pl.Datetime("us", "UTC"))
@@ -164,7 +197,7 @@ def to_utc(
         series: Datetimes, dates, numbers since 1970, or texts.
         zone: IANA time zone of values that carry none. A local time that occurs twice (clocks set back) is its first
             occurrence; one that never occurs (clocks set forward) is set aside.
-        pattern: `s`, `ms`, `us`, `ns`, a strptime pattern, or None: ISO 8601, numbers are seconds.
+        pattern: `s`, `ms`, `us`, `ns`, `excel`, a strptime pattern, or None: ISO 8601, numbers are seconds.
         earliest_year: Timestamps before this year (UTC) are set aside.
         as_of: Nothing after it is accepted; None: nothing after `now`.
         now: The clock.

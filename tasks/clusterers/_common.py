@@ -5,20 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from schemas.config import Section, kind_of
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
 from tasks.clusterers._distances import Space, nearest
+from tasks.numerics.groups import canonical
+from tasks.numerics.robust import MAD_TO_STD
 
 LARGEST = 1e15  # squares of larger values overflow float32
 OUTLIER_Z = 50.0
-
-
-def name_of(config: Section) -> str:
-    """A readable name of a candidate: the kind, and every field that is not at its default."""
-    values = config.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
-    parts = [f"{key}{value}".replace("_", "-") for key, value in values.items()]
-    return "-".join([kind_of(config), *parts])
 
 
 def check_rows(X: np.ndarray, width: int | None = None, start: int = 0) -> np.ndarray:
@@ -94,31 +88,6 @@ def in_memory(X: Any) -> np.ndarray:
     return np.asarray(X)
 
 
-def canonical(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number segments by decreasing size, ties by first row; noise stays −1.
-
-    Returns:
-        labels (n,) int32 renumbered, and order (k,): the old number of each new segment.
-    """
-    old, first, inverse, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
-    rank = np.lexsort((first, -sizes))
-    rank = rank[old[rank] >= 0]
-    number = np.full(len(old), -1, np.int32)
-    number[rank] = np.arange(len(rank))
-    return number[inverse], old[rank]
-
-
-def means(X: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Mean (k, d) float64 of each segment's rows; noise counts nowhere, an empty segment is zeros."""
-    import scipy.sparse as sp
-
-    member = labels >= 0
-    ones = np.ones(int(member.sum()))
-    select = sp.csr_matrix((ones, (labels[member], np.flatnonzero(member))), shape=(k, len(X)))
-    sizes = np.maximum(np.bincount(labels[member], minlength=k), 1)
-    return np.asarray(select @ np.asarray(X, dtype=np.float64)) / sizes[:, None]
-
-
 def outlier_warnings(X: np.ndarray, labels: np.ndarray) -> list[str]:
     """A line for each segment of hardly anyone (one user, or under 1 in 1000) that extreme values have made.
 
@@ -130,7 +99,7 @@ def outlier_warnings(X: np.ndarray, labels: np.ndarray) -> list[str]:
         return []
     sample = np.asarray(X[:: max(1, len(X) // 10_000)], dtype=np.float64)  # of a Dask array too
     middle = np.median(sample, axis=0)
-    spread = 1.4826 * np.median(np.abs(sample - middle), axis=0)
+    spread = MAD_TO_STD * np.median(np.abs(sample - middle), axis=0)
     spread = np.where(spread > 0, spread, np.abs(sample - middle).mean(axis=0))
     spread = np.where(spread > 0, spread, 1.0)
     lines = []

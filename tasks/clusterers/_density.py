@@ -101,7 +101,7 @@ def lowest_rank(
         (
             _lowest,
             (i, j),
-            (is_core[blocks.rows(i)], is_core[blocks.rows(j)], rank[blocks.rows(j)], radius, space, device),
+            ((is_core[blocks.rows(i)], is_core[blocks.rows(j)]), rank[blocks.rows(j)], radius, space, device),
         )
         for i, j in pairs
     ]
@@ -115,13 +115,13 @@ def lowest_rank(
 def _lowest(
     one: np.ndarray,
     other: np.ndarray,
-    core_one: np.ndarray,
-    core_other: np.ndarray,
+    cores: tuple[np.ndarray, np.ndarray],
     rank: np.ndarray,
     radius: float,
     space: Space,
     device: str,
 ) -> np.ndarray:
+    core_one, core_other = cores
     queries = one[~core_one]
     if not core_other.any() or not len(queries):
         return np.full(len(queries), FAR)

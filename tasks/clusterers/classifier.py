@@ -12,11 +12,12 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
-from tasks.clusterers._common import check_rows, in_memory, means, outlier_warnings
+from tasks.clusterers._common import check_rows, in_memory, outlier_warnings
 from tasks.clusterers._distances import Space, distances_to, unit_rows
 from tasks.clusterers._exemplars import two_best
 from tasks.clusterers._labels import calm, class_report, classes_of
 from tasks.clusterers._models import linear_arrays, linear_scores, tree_arrays, tree_scores
+from tasks.numerics.groups import means
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -35,11 +36,6 @@ class Config(Section):
     trees: int = Field(100, ge=1, description="forest: trees")
     balanced: bool = Field(False, description="weigh classes alike, whatever their sizes")
     folds: int = Field(5, ge=2, description="folds of the cross-validation")
-
-
-def name(config: Config) -> str:
-    """Such as classifier-forest."""
-    return f"classifier-{config.algorithm}"
 
 
 @dataclass

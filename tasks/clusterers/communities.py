@@ -9,12 +9,14 @@ import numpy as np
 from pydantic import Field
 
 from schemas.config import Section
-from schemas.errors import DataError, UsageError
+from schemas.errors import DataError
 from tasks.clusterers import _exemplars
-from tasks.clusterers._common import canonical, check_rows, in_memory, means
+from tasks.clusterers._common import check_rows, in_memory
 from tasks.clusterers._distances import Space, unit_rows
 from tasks.clusterers._exemplars import Exemplars
 from tasks.clusterers._neighbours import embed
+from tasks.numerics.communities import communities
+from tasks.numerics.groups import canonical, means
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -33,13 +35,7 @@ class Config(Section):
     )
     neighbours: int = Field(15, ge=1, description="neighbours a user is linked to in graph: neighbours")
     resolution: float = Field(1.0, gt=0, description="higher: more and smaller communities")
-    min_users: int = Field(2, ge=1, description="users of a smaller community are noise")
-
-
-def name(config: Config) -> str:
-    """Such as louvain-15 or leiden-15-r2."""
-    finer = "" if config.resolution == 1 else f"-r{config.resolution:g}"
-    return f"{config.algorithm}-{config.neighbours}{finer}"
+    min_users: int = Field(10, ge=1, description="users of a smaller community are noise")
 
 
 def fit(
@@ -72,7 +68,7 @@ def fit(
     """
     X = check_rows(in_memory(X))
     links = _neighbour_graph(X, config) if graph is None else _checked(graph, len(X))
-    found = (_louvain if config.algorithm == "louvain" else _leiden)(links, config.resolution, int(rng.integers(2**31)))
+    found = communities(links, config.algorithm, config.resolution, int(rng.integers(2**31)))
     modularity = _modularity(links, found, config.resolution)
     found[np.bincount(found)[found] < config.min_users] = -1
     labels, order = canonical(found)
@@ -101,33 +97,6 @@ def _checked(graph: Any, n: int) -> "sp.csr_matrix":
     if not np.isfinite(links.data).all() or links.data.min(initial=0) < 0:
         raise DataError("the graph has a weight that is negative or not finite: drop or mend such edges")
     return links + links.T
-
-
-def _louvain(links: "sp.csr_matrix", resolution: float, seed: int) -> np.ndarray:
-    import networkx as nx
-
-    groups = nx.community.louvain_communities(nx.from_scipy_sparse_array(links), resolution=resolution, seed=seed)
-    labels = np.empty(links.shape[0], np.int64)
-    for number, group in enumerate(groups):
-        labels[list(group)] = number
-    return labels
-
-
-def _leiden(links: "sp.csr_matrix", resolution: float, seed: int) -> np.ndarray:
-    import scipy.sparse as sp
-
-    try:
-        import igraph
-        import leidenalg
-    except ImportError as error:
-        raise UsageError("algorithm: leiden needs pip install 'fenqun[leiden]' (GPL); louvain does not") from error
-    upper = sp.triu(links).tocoo()
-    graph = igraph.Graph(n=links.shape[0], edges=list(zip(upper.row.tolist(), upper.col.tolist(), strict=True)))
-    kind = leidenalg.RBConfigurationVertexPartition
-    found = leidenalg.find_partition(
-        graph, kind, weights=upper.data.tolist(), resolution_parameter=resolution, seed=seed
-    )
-    return np.asarray(found.membership)
 
 
 def _modularity(links: "sp.csr_matrix", labels: np.ndarray, resolution: float) -> float:

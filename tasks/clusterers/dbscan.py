@@ -11,11 +11,12 @@ from pydantic import Field
 from schemas.config import Section
 from tasks.clusterers import _exemplars
 from tasks.clusterers._blocks import blocks_of
-from tasks.clusterers._common import canonical, outlier_warnings
+from tasks.clusterers._common import outlier_warnings
 from tasks.clusterers._density import components, core_rows, k_distances, knee, lowest_rank
 from tasks.clusterers._distances import Space, squared_radius
 from tasks.clusterers._exemplars import Exemplars
 from tasks.clusterers._neighbours import FAR
+from tasks.numerics.groups import canonical
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -32,12 +33,6 @@ class Config(Section):
     min_samples: int = Field(10, ge=1, description="users within eps, oneself included, that make a core point")
     sample: int = Field(1000, ge=10, description="users on whose k-distances eps: auto is decided, drawn evenly")
     device: str = Field("cpu", description="where products of blocks run: cpu, cuda or cuda:1")
-
-
-def name(config: Config) -> str:
-    """Such as dbscan-auto-m10 or dbscan-eps0.4-m10-cosine."""
-    eps = config.eps if config.eps == "auto" else f"eps{config.eps:g}"
-    return f"dbscan-{eps}-m{config.min_samples}" + ("-cosine" if config.space == "cosine" else "")
 
 
 def fit(

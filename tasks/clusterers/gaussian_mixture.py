@@ -12,9 +12,10 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
-from tasks.clusterers._common import canonical, check_k, check_rows, fewer_warnings, in_memory, outlier_warnings
+from tasks.clusterers._common import check_k, check_rows, fewer_warnings, in_memory, outlier_warnings
 from tasks.clusterers._distances import Space, distances_to, points
 from tasks.clusterers._exemplars import two_best
+from tasks.numerics.groups import canonical
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -30,12 +31,6 @@ class Config(Section):
     n_init: int = Field(1, ge=1, description="starts, the likeliest is kept")
     max_iter: int = Field(200, ge=1, description="EM iterations at most")
     floor: float = Field(1e-6, gt=0, description="added to each variance, in mean variances of a column")
-
-
-def name(config: Config) -> str:
-    """Such as gaussian-mixture-k20."""
-    shape = "-spherical" if config.covariance == "spherical" else ""
-    return f"gaussian-mixture-k{config.k}{shape}" + ("-cosine" if config.space == "cosine" else "")
 
 
 @dataclass

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from schemas.config import Section
 from tasks.clusterers import _exemplars
-from tasks.clusterers._common import canonical, in_memory, outlier_warnings
+from tasks.clusterers._common import in_memory, outlier_warnings
 from tasks.clusterers._distances import Space, from_squares
 from tasks.clusterers._exemplars import Exemplars
 from tasks.clusterers._lloyd import sample_rows
 from tasks.clusterers._neighbours import embed
+from tasks.numerics.groups import canonical
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -31,12 +32,6 @@ class Config(Section):
     max_rows: int = Field(
         20_000, ge=100, description="beyond it a sample of so many users is fitted, then all assigned"
     )
-
-
-def name(config: Config) -> str:
-    """Such as hdbscan-20, or hdbscan-20-leaf-cosine."""
-    leaf = "-leaf" if config.selection == "leaf" else ""
-    return f"hdbscan-{config.min_cluster_size}{leaf}" + ("-cosine" if config.space == "cosine" else "")
 
 
 def fit(
@@ -105,7 +100,7 @@ def _reach(rows: np.ndarray, labels: np.ndarray, space: Space) -> np.ndarray:
     reach = np.zeros(labels.max(initial=-1) + 1)
     for segment in range(len(reach)):
         points = embed(rows[labels == segment], space)
-        away = NearestNeighbors(n_neighbors=2).fit(points).kneighbors()[0][:, 0]
+        away = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()[0][:, 0]
         reach[segment] = from_squares(np.square(away.max(keepdims=True)), space)[0]
     return reach
 

@@ -10,10 +10,12 @@ from pydantic import Field
 
 from schemas.config import Section
 from tasks.clusterers import _exemplars, kmeans
-from tasks.clusterers._common import canonical, check_k, check_rows, fewer_warnings, in_memory, means, outlier_warnings
+from tasks.clusterers._common import check_k, check_rows, fewer_warnings, in_memory, outlier_warnings
 from tasks.clusterers._distances import Space, unit_rows
 from tasks.clusterers._exemplars import Exemplars
 from tasks.clusterers._neighbours import embed
+from tasks.clusterers._weighted import linkage as weighted_linkage
+from tasks.numerics.groups import canonical, means
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -32,13 +34,7 @@ class Config(Section):
         None, gt=0, description="cut the dendrogram at this height instead; its unit is the linkage's"
     )
     max_rows: int = Field(4000, ge=2, description="beyond it the leaves are K-Means micro-clusters, not users")
-    micro: int = Field(1000, ge=2, description="micro-clusters; each counts once, whatever its size")
-
-
-def name(config: Config) -> str:
-    """Such as ward-k20, or average-h0.5-cosine."""
-    cut = f"k{config.k}" if config.height is None else f"h{config.height:g}"
-    return f"{config.linkage}-{cut}" + ("-cosine" if config.space == "cosine" else "")
+    micro: int = Field(1000, ge=2, description="micro-clusters; each weighs as much as its users")
 
 
 def fit(
@@ -69,8 +65,12 @@ def fit(
         DataError: fewer rows than k, or values that are not finite.
     """
     check_k(X.shape[0], 1 if config.height else config.k)
-    leaves = check_rows(in_memory(X)) if X.shape[0] <= config.max_rows else _micro(X, config, rng)
-    merges = _linkage(leaves, config)
+    if X.shape[0] <= config.max_rows:
+        leaves = check_rows(in_memory(X))
+        weights = np.ones(len(leaves))
+    else:
+        leaves, weights = _micro(X, config, rng)
+    merges = _linkage(leaves, weights, config)
     found = _cut(merges, len(leaves), config)
     rows = in_memory(X)
     fitted = Exemplars(leaves, found.astype(np.int32), config.space)
@@ -84,18 +84,25 @@ def fit(
     return Exemplars(leaves[keep], place[found][keep], config.space, None, labels, extras, centres)
 
 
-def _micro(X: Any, config: Config, rng: np.random.Generator) -> np.ndarray:
+def _micro(X: Any, config: Config, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(m, d) centres of micro-clusters, and (m,) users of each."""
     values = {"k": max(config.micro, config.k), "space": config.space, "n_init": 1, "max_iter": 20}
-    return kmeans.fit(X, kmeans.Config.model_validate(values), rng).centroids.astype(np.float32)
+    fitted = kmeans.fit(X, kmeans.Config.model_validate(values), rng)
+    users = np.bincount(fitted.labels, minlength=len(fitted.centroids))
+    return fitted.centroids[users > 0].astype(np.float32), users[users > 0]
 
 
-def _linkage(leaves: np.ndarray, config: Config) -> np.ndarray:
+def _linkage(leaves: np.ndarray, weights: np.ndarray, config: Config) -> np.ndarray:
     from scipy.cluster.hierarchy import linkage
-    from scipy.spatial.distance import pdist
+    from scipy.spatial.distance import pdist, squareform
 
     if len(leaves) == 1:
         return np.empty((0, 4))
     points = embed(leaves, config.space)
+    if weights.max() > 1:
+        squares = squareform(pdist(points, "sqeuclidean"))
+        away = squares / 2 if config.space == "cosine" else np.sqrt(squares)
+        return weighted_linkage(squares if config.linkage == "ward" else away, weights, config.linkage)
     if config.linkage == "average" and config.space == "cosine":
         return linkage(pdist(points, "sqeuclidean") / 2, "average")
     return linkage(points, config.linkage)

@@ -1,14 +1,19 @@
-"""K-Means: k segments around their means, plain (Euclidean) or spherical (cosine), in memory or over Dask blocks."""
+"""K-Means: k segments around their means, plain (Euclidean) or spherical (cosine), in memory or over Dask blocks.
 
-from typing import TYPE_CHECKING, Any, Literal
+Over Dask blocks two starts compete: the best of a sample, and dask-ml's k-means||, which has seen every row.
+`implementation: dask_ml` leaves all of the fit to dask-ml.
+"""
+
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.config import Section
 from tasks.clusterers._common import Centroids, check_k, check_rows, is_dask, settle
 from tasks.clusterers._distances import Space, unit_rows
 from tasks.clusterers._lloyd import lloyd, sample_rows, seeds, sweeper
+from tasks.clusterers._scalable import Seeding, Standard, scalable_fit, scalable_seeds
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -18,18 +23,25 @@ class Config(Section):
     """Parameters of K-Means."""
 
     kind: Literal["kmeans"] = "kmeans"
+    implementation: Literal["fenqun", "dask_ml"] = Field(
+        "fenqun", description="who iterates: fenqun (in memory scikit-learn), or dask-ml over blocks, for comparison"
+    )
     space: Space = Field("euclidean", description="euclidean, or cosine: rows and centroids of length 1 (spherical)")
     k: int = Field(20, ge=1, description="segments")
-    n_init: int = Field(3, ge=1, description="starts from other k-means++ seeds, the best is kept; a warm start is one")
+    n_init: int = Field(3, ge=1, description="starts from other seeds, the best is kept; a warm start is one")
+    seeding: Seeding = Field("k-means||", description="how dask_ml draws its start; random rows are often worse")
     max_iter: int = Field(300, ge=1, description="Lloyd iterations at most")
     tol: float = Field(1e-4, ge=0, description="summed squared movement that ends it, in mean variances of a column")
     sample: int = Field(50_000, ge=100, description="rows that seed a fit over Dask blocks, drawn evenly")
     device: str = Field("cpu", description="cuda or cuda:1: the rows go there whole; cpu: they stay")
 
-
-def name(config: Config) -> str:
-    """Such as kmeans-k20, or kmeans-k20-cosine."""
-    return f"kmeans-k{config.k}" + ("-cosine" if config.space == "cosine" else "")
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.implementation == "dask_ml" and self.device != "cpu":
+            raise ValueError(f"implementation: dask_ml knows no device {self.device}: leave `device` out")
+        if self.implementation == "fenqun" and self.seeding != "k-means||":
+            raise ValueError(f"seeding: {self.seeding} is of implementation: dask_ml alone: leave one of them out")
+        return self
 
 
 def fit(
@@ -59,9 +71,10 @@ def fit(
         DataError: fewer rows than k, values that are not finite, or centroids of another shape.
     """
     check_k(X.shape[0], config.k)
-    if not is_dask(X) and config.space == "euclidean" and config.device == "cpu":
+    ours = config.implementation == "fenqun"
+    if ours and not is_dask(X) and config.space == "euclidean" and config.device == "cpu":
         return _memory(check_rows(X), config, rng, init)
-    centroids, iterations = _blocks(X, config, rng, init)
+    centroids, iterations = (_blocks if ours else _dask_ml)(X, config, rng, init)
     fitted = settle(X, centroids, config.space)
     fitted.extras["iterations"] = iterations
     return fitted
@@ -88,19 +101,48 @@ def _memory(X: np.ndarray, config: Config, rng: np.random.Generator, init: np.nd
 
 
 def _blocks(X: Any, config: Config, rng: np.random.Generator, init: np.ndarray | None) -> tuple[np.ndarray, int]:
-    sample = sample_rows(X, config.sample, rng)
-    if config.space == "cosine":
-        sample = unit_rows(sample).astype(np.float32)
+    sample, space = _sample(X, config, rng), config.space
     tol = config.tol * float(sample.var(axis=0, dtype=np.float64).mean())
-    if init is not None:
-        start = seeds(sample, config.k, rng, init, config.space)
-    else:  # the starts compete on the sample, so that a pass over everything is spent on the best alone
-        trial = sweeper(sample, config.space)
+    whole = sweeper(X, space, config.device)
+    if init is not None and len(init):
+        start = seeds(sample, config.k, rng, init, space)
+    else:  # the starts compete on the sample, so that passes over everything are spent on the best alone
+        trial = sweeper(sample, space)
         starts = (seeds(sample, config.k, rng) for _ in range(config.n_init))
-        fits = [lloyd(trial, start, config.space, config.max_iter, tol) for start in starts]
-        start = min(fits, key=lambda fit: fit[1])[0]
-    centroids, _, iterations = lloyd(sweeper(X, config.space, config.device), start, config.space, config.max_iter, tol)
+        start = _best([lloyd(trial, start, space, config.max_iter, tol) for start in starts])
+        if len(sample) < X.shape[0] and is_dask(X):  # k-means|| has seen every row, also the few that no sample holds
+            seen = scalable_seeds(Standard.of(X, sample, space), config.k, config.n_init, int(rng.integers(2**31)))
+            start = _best([lloyd(whole, one, space, 1, 0.0) for one in (start, seen)])
+    centroids, _, iterations = lloyd(whole, start, space, config.max_iter, tol)
     return centroids, iterations
+
+
+def _best(fits: list[tuple[np.ndarray, float, int]]) -> np.ndarray:
+    return min(fits, key=lambda fit: fit[1])[0]
+
+
+def _dask_ml(X: Any, config: Config, rng: np.random.Generator, init: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """Under cosine it is K-Means of rows of length 1, whose centroids are brought to length 1 at the end."""
+    X = X if is_dask(X) else check_rows(X)
+    sample = _sample(X, config, rng)
+    start: Any = config.seeding
+    if init is not None and len(init):
+        start = seeds(sample, config.k, rng, init, config.space)
+    centroids, iterations = scalable_fit(
+        Standard.of(X, sample, config.space),
+        config.k,
+        start,
+        config.n_init,
+        int(rng.integers(2**31)),
+        max_iter=config.max_iter,
+        tol=config.tol,
+    )
+    return unit_rows(centroids) if config.space == "cosine" else centroids, iterations
+
+
+def _sample(X: Any, config: Config, rng: np.random.Generator) -> np.ndarray:
+    rows = sample_rows(X, config.sample, rng)
+    return unit_rows(rows).astype(np.float32) if config.space == "cosine" else rows
 
 
 def from_arrays(arrays: dict[str, np.ndarray], config: Config) -> Centroids:

@@ -17,6 +17,9 @@ from tasks.clusterers._lloyd import sample_rows, seeds
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
+BATCHES = 100
+"""Mini-batches that centroids need at least to come near those of full passes."""
+
 
 class Config(Section):
     """Parameters of mini-batch K-Means."""
@@ -25,13 +28,10 @@ class Config(Section):
     space: Space = Field("euclidean", description="euclidean, or cosine: rows and centroids of length 1")
     k: int = Field(20, ge=1, description="segments")
     batch: int = Field(4096, ge=1, description="rows of a mini-batch")
-    passes: int = Field(5, ge=1, description="times all rows are read")
+    passes: int = Field(
+        5, ge=1, description="times all rows are read; more, where that would give fewer than 100 mini-batches"
+    )
     sample: int = Field(20_000, ge=100, description="rows that seed it, drawn evenly")
-
-
-def name(config: Config) -> str:
-    """Such as minibatch-kmeans-k20."""
-    return f"minibatch-kmeans-k{config.k}" + ("-cosine" if config.space == "cosine" else "")
 
 
 def fit(
@@ -68,7 +68,8 @@ def fit(
     seed = int(rng.integers(2**31))
     model = MiniBatchKMeans(config.k, init=start, n_init=1, batch_size=config.batch, random_state=seed)
     blocks = blocks_of(X)
-    for _ in range(config.passes):
+    batches = sum(-(-blocks.size(block) // config.batch) for block in range(len(blocks.parts)))
+    for _ in range(max(config.passes, -(-BATCHES // batches))):
         for block in range(len(blocks.parts)):
             rows = blocks.run([(_shuffled, (block,), (rng.permutation(blocks.size(block)), cosine))])[0]
             for first in range(0, len(rows), config.batch):

@@ -5,10 +5,26 @@ cast at each call, the bias spread over the output first, activations cast three
 10 % on GELU as a pass of its own. Rounding once, after GELU, not before it as well, is also closer to float32.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+
+@lru_cache
+def multiplies(dtype: "torch.dtype") -> bool:
+    """Whether oneDNN has a product in this dtype on this processor; bfloat16 asks for AVX-512 or AVX-NE-CONVERT."""
+    import torch
+
+    one = torch.ones(1, 1, dtype=dtype)
+    try:
+        torch.ops.mkldnn._linear_pointwise(
+            one, torch.ops.mkldnn._reorder_linear_weight(one, None), None, "none", [], ""
+        )
+    except RuntimeError:
+        return False
+    return True
 
 
 def available() -> bool:
@@ -66,16 +82,23 @@ class _Cast:
 def _packed(linear: "torch.nn.Linear", cast: _Cast, activation: str) -> "torch.nn.Module":
     import torch
 
+    # Where a processor cannot multiply in `cast.dtype`, the same rounded numbers are multiplied in float32, which is
+    # what the others add them up in, and the result is rounded as theirs is.
+    carrier = cast.dtype if multiplies(cast.dtype) else torch.float32
+
     class PackedLinear(torch.nn.Module):
         """x -> activation(x W^T + b) in the dtype of `cast`: weights in oneDNN's own layout, biases in float32."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().to(cast.dtype), None)
+            rounded = linear.weight.detach().to(cast.dtype).to(carrier)
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(rounded, None)
             self.bias = None if linear.bias is None else linear.bias.detach()
             self.algorithm = "none" if activation == "gelu" else ""
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.ops.mkldnn._linear_pointwise(cast(x), self.weight, self.bias, activation, [], self.algorithm)
+            given = cast(x).to(carrier)
+            made = torch.ops.mkldnn._linear_pointwise(given, self.weight, self.bias, activation, [], self.algorithm)
+            return made.to(cast.dtype)
 
     return PackedLinear()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tasks.encoders._base import LanguageModelConfig, Progress, check_texts, col
 from tasks.encoders._place import device_of, dtype_of
 from tasks.encoders._pooling import Pooling, described, described_limit, mean_of_chunks, pool, truncated
 from tasks.encoders._safety import check_folder, check_loaded, tokenizer_hash
-from tasks.encoders._stamp import resolve
+from tasks.encoders._stamp import Files, files_of, resolve
 from tasks.encoders._tokens import Tokeniser
 
 if TYPE_CHECKING:
@@ -73,42 +73,63 @@ def build(
     weights = check_folder(folder, expected)
     if config.sha256 not in (None, weights):
         check_folder(folder, config.sha256)
-    seen = tuple(sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()))
-    return _built(config, device, pooling, default, end_token, folder, weights, seen)
+    return _built(config, device, _Style(pooling, default, end_token), folder, weights, files_of(folder))
+
+
+class _Style(NamedTuple):
+    """How an encoder's kind treats a model: its pooling, the one where nothing says so, and an end-of-text token."""
+
+    pooling: Pooling | None
+    default: Pooling
+    end_token: bool
 
 
 @lru_cache(maxsize=1)
 def _built(
-    config: LanguageModelConfig, device: str, pooling: Pooling | None, default: Pooling, end_token: bool, folder: Path,
-    weights: str, seen: tuple[tuple[str, int, int], ...],
-) -> LanguageModelEncoder:  # fmt: skip
+    config: LanguageModelConfig, device: str, style: _Style, folder: Path, weights: str, files: Files
+) -> LanguageModelEncoder:
     """The encoder of a checked folder with these files: slices of a run share one, a changed folder is read anew."""
+    pooling, default, end_token = style
     place = device_of(device)
     dtype = dtype_of(config.dtype, place)
     model, tokenizer = load_parts(folder)
     own_pooling, own_norm = described(folder) if pooling is None or config.normalise is None else (None, None)
     spec: dict[str, Any] = {
-        "engine": _engine.VERSION, "weights": weights, "tokenizer": tokenizer_hash(folder),
-        "pooling": pooling or own_pooling or default, "prefix": config.prefix, "end_token": end_token,
+        "engine": _engine.VERSION,
+        "weights": weights,
+        "tokenizer": tokenizer_hash(folder),
+        "pooling": pooling or own_pooling or default,
+        "prefix": config.prefix,
+        "end_token": end_token,
         "max_tokens": _limit(config, model, tokenizer, described_limit(folder)),
-        "dtype": str(dtype).removeprefix("torch."), "long_texts": config.long_texts,
+        "dtype": str(dtype).removeprefix("torch."),
+        "long_texts": config.long_texts,
         "normalise": own_norm is not False if config.normalise is None else config.normalise,
-        "dimension": _width(config, model), "text_normalisation": config.text_normalisation,
-    }  # fmt: skip
+        "dimension": _width(config, model),
+        "text_normalisation": config.text_normalisation,
+    }
     if end_token and tokenizer.eos_token_id is None:
         raise UsageError(f"{folder}: the tokenizer has no end-of-text token: set `end_token: false`")
     suffix = (tokenizer.eos_token_id,) if end_token else ()
     tokenise = Tokeniser(
-        tokenizer, config.prefix, spec["max_tokens"], config.long_texts == "chunk", config.text_normalisation == "nfkc",
+        tokenizer,
+        config.prefix,
+        spec["max_tokens"],
+        config.long_texts == "chunk",
+        config.text_normalisation == "nfkc",
         suffix,
-    )  # fmt: skip
+    )
     return LanguageModelEncoder(_feed(config, spec, model, tokenise, place, dtype), spec, config)
 
 
 def _feed(
-    config: LanguageModelConfig, spec: dict[str, Any], model: Any, tokenise: Tokeniser, place: "torch.device",
+    config: LanguageModelConfig,
+    spec: dict[str, Any],
+    model: Any,
+    tokenise: Tokeniser,
+    place: "torch.device",
     dtype: "torch.dtype",
-) -> _engine.Engine:  # fmt: skip
+) -> _engine.Engine:
     """The engine of a model: where it stands, how a batch goes through it, and what is done to the result."""
 
     def finish(vectors: np.ndarray, sizes: np.ndarray, owner: np.ndarray, texts: int) -> np.ndarray:

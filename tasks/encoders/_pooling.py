@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 Pooling = Literal["mean", "cls", "last"]
 _MODES: dict[str, Pooling] = {
-    "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last",
-    "mean": "mean", "cls": "cls", "lasttoken": "last",
-}  # fmt: skip
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+    "mean": "mean",
+    "cls": "cls",
+    "lasttoken": "last",
+}
 _KNOWN = {"Transformer", "Pooling", "Normalize"}
 
 

@@ -1,5 +1,6 @@
 """Where a language model's folder lies, and what decides its vectors, read off the files without loading them."""
 
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,6 +32,21 @@ def resolve(config: LanguageModelConfig) -> tuple[Path, str | None]:
     return folder_of(packaged, home_of(config.home)), packaged.sha256
 
 
+Files = tuple[tuple[str, int, int], ...]
+
+
+def files_of(folder: Path) -> Files:
+    """Path, size and time of modification of every file below a folder: what changes when it is written to."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return tuple(sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found))
+
+
+@lru_cache(maxsize=4)
+def _hashes(folder: Path, files: Files) -> dict[str, str]:
+    """Sha256 (hex) of each file; the slices of a run ask for the same ones."""
+    return {Path(path).relative_to(folder).as_posix(): sha256_of(Path(path)) for path, _, _ in files}
+
+
 def stamp(config: LanguageModelConfig, device: str) -> str:
     """Sha256 (hex) of all that an encoder's facts come from: config, bytes of the folder, device and libraries.
 
@@ -42,11 +58,10 @@ def stamp(config: LanguageModelConfig, device: str) -> str:
     """
     folder, _ = resolve(config)
     place = device_of(device)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return fingerprint(
         {
             "config": config.model_dump(mode="json"),
-            "files": {path.relative_to(folder).as_posix(): sha256_of(path) for path in files},
+            "files": _hashes(folder, files_of(folder)),
             "place": place.type,
             "dtype": str(dtype_of(config.dtype, place)),
             "engine": _engine.VERSION,

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from schemas.config import Positive, Section
 from tasks.encoders._base import Progress, check_texts, collect, fingerprint
+from tasks.numerics.hashing import splitmix64
 
 VERSION = "1"
 _WINDOW = 4096  # texts hashed at once
@@ -52,12 +53,12 @@ class HashingEncoder:
     def _encode(self, texts: list[str]) -> np.ndarray:
         points, owner = _code_points(texts)
         sums = np.zeros(len(texts) * self.dim)
-        state = _mix(np.full(len(points), self._config.seed + 1, dtype=np.uint64))
+        state = splitmix64(np.full(len(points), self._config.seed + 1, dtype=np.uint64))
         for n in range(1, self._config.longest + 1):
             width = len(points) - n + 1
             if width <= 0:
                 break
-            state = _mix(state[:width] ^ points[n - 1 :])
+            state = splitmix64(state[:width] ^ points[n - 1 :])
             if n < self._config.shortest:
                 continue
             inside = owner[:width] == owner[n - 1 :]
@@ -80,15 +81,6 @@ def _code_points(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     sizes = np.array([len(part) for part in parts], dtype=np.int64)
     flat = np.concatenate(parts).astype(np.uint64) if parts else np.zeros(0, dtype=np.uint64)
     return flat, np.repeat(np.arange(len(texts)), sizes)
-
-
-def _mix(state: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele et al. 2014), elementwise on uint64; overflow is meant."""
-    with np.errstate(over="ignore"):
-        state = state + np.uint64(0x9E3779B97F4A7C15)
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return state ^ (state >> np.uint64(31))
 
 
 def load(config: Config, device: str = "auto") -> HashingEncoder:

@@ -7,22 +7,45 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.tables import ITEM_ID
-from tasks.features._common import MICROSECONDS_PER_DAY as DAY
 from tasks.features._common import locate
 from tasks.features._timeline import Timeline, codes, sort_runs
+from tasks.numerics.history import MICROSECONDS_PER_DAY as DAY
 
 if TYPE_CHECKING:
     import polars as pl
 
 Columns = dict[str, np.ndarray]
 MINUTE = 60_000_000
+PERIODS = {"hour": 1440, "weekday": 7}
+"""Turns of the rhythm, and the positions of each: minutes of a day, days of a week."""
 _FRACTION = 2.0**32
 _ALWAYS = (
-    "recency_days", "tenure_days", "events", "events_per_day", "active_days", "active_day_share", "trend",
-    "activity_tier", "gap_mean_days", "gap_median_days", "gap_regularity", "sessions", "session_minutes_mean",
-    "session_depth_mean", "session_depth_max", "hour_sin", "hour_cos", "hour_concentration", "weekday_sin",
-    "weekday_cos", "weekday_concentration", "distinct_items", "repeat_share", "item_entropy", "top_item_share",
-)  # fmt: skip
+    "recency_days",
+    "tenure_days",
+    "events",
+    "events_per_day",
+    "active_days",
+    "active_day_share",
+    "trend",
+    "activity_tier",
+    "gap_mean_days",
+    "gap_median_days",
+    "gap_regularity",
+    "sessions",
+    "session_minutes_mean",
+    "session_depth_mean",
+    "session_depth_max",
+    "hour_sin",
+    "hour_cos",
+    "hour_concentration",
+    "weekday_sin",
+    "weekday_cos",
+    "weekday_concentration",
+    "distinct_items",
+    "repeat_share",
+    "item_entropy",
+    "top_item_share",
+)
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -31,8 +54,8 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
         return np.where(below != 0, above / below, np.nan)
 
 
-def recency_frequency(line: Timeline, now: int, offset: int) -> Columns:
-    """Recency, tenure, frequency, active days and trend; `now` and `offset` in microseconds."""
+def recency_frequency(line: Timeline, now: np.ndarray, offset: int) -> Columns:
+    """Recency, tenure, frequency, active days and trend; each user's `now` (m,) and `offset` in microseconds."""
     first, last = line.stamps[line.starts], line.stamps[line.ends - 1]
     tenure = (now - first) / DAY
     days = (line.stamps + offset) // DAY
@@ -90,17 +113,49 @@ def session_features(line: Timeline, gap: np.ndarray, threshold: int) -> Columns
     }
 
 
-def rhythm(line: Timeline, offset: int) -> Columns:
-    """Hour of day and weekday on the circle: mean sine and cosine, and length of the mean vector."""
+def rhythm(line: Timeline, offset: int, common: np.ndarray | None, prior: float) -> Columns:
+    """Hour of day and weekday on the circle: mean sine and cosine, and length of the mean vector.
+
+    Args:
+        line: m users.
+        offset: Local time minus UTC, microseconds.
+        common: (2, 2) sine and cosine of everybody's events by hour and by weekday, see `common_rhythm`; None: each
+            user's own count alone.
+        prior: Events beyond the first at which own and common weigh the same.
+    """
+    made: Columns = {}
+    for place, (name, position) in enumerate(turns(line, offset).items()):
+        both = [line.total(wave[position]) / line.counts for wave in _waves(PERIODS[name])]
+        if common is not None and prior:
+            share = (line.counts - 1) / (line.counts - 1 + prior)
+            both = [mean + share * (own - mean) for own, mean in zip(both, common[place], strict=True)]
+        made |= {f"{name}_sin": both[0], f"{name}_cos": both[1], f"{name}_concentration": np.hypot(*both)}
+    return made
+
+
+def turns(line: Timeline, offset: int) -> dict[str, np.ndarray]:
+    """(n,) minute of the day and weekday from Monday = 0 of each event, in local time."""
     minutes = (line.stamps + offset) // MINUTE
     day = minutes // 1440
-    made: Columns = {}
-    for name, position, period in (("hour", minutes - day * 1440, 1440), ("weekday", (day + 3) % 7, 7)):
-        angle = 2.0 * np.pi * np.arange(period) / period
-        sine = line.total(np.sin(angle)[position]) / line.counts
-        cosine = line.total(np.cos(angle)[position]) / line.counts
-        made |= {f"{name}_sin": sine, f"{name}_cos": cosine, f"{name}_concentration": np.hypot(sine, cosine)}
-    return made
+    return {"hour": minutes - day * 1440, "weekday": (day + 3) % 7}
+
+
+def turn_counts(line: Timeline, offset: int) -> dict[str, np.ndarray]:
+    """Events of all users at each minute of the day and at each weekday: (1440,) and (7,) int64."""
+    found = turns(line, offset).items()
+    return {name: np.bincount(position, minlength=PERIODS[name]) for name, position in found}
+
+
+def common_rhythm(counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(2, 2) mean sine and cosine of everybody's events, by hour and by weekday; 0 without events."""
+    found = ((counts[name], period) for name, period in PERIODS.items())
+    whole = [[wave @ own / max(own.sum(), 1) for wave in _waves(period)] for own, period in found]
+    return np.array(whole, np.float64)
+
+
+def _waves(period: int) -> tuple[np.ndarray, np.ndarray]:
+    angle = 2.0 * np.pi * np.arange(period) / period
+    return np.sin(angle), np.cos(angle)
 
 
 def kind_counts(line: Timeline, code: np.ndarray, names: "pl.Series") -> Columns:

@@ -1,13 +1,13 @@
-"""What all feature families share: who is in a bucket, what was known at `as_of`, and the shape of the answer.
+"""What all feature families share: the shape of the answer.
 
-A family is a module with `REQUIRES` (input tables without which it is switched off), `scope` ("bucket" or "global"),
-`Config`, and `partial -> merge -> finish` (the fit, over buckets) and `transform` (one bucket). `transform` answers
-with one row for every user of `population(bucket, as_of)`, sorted by user: the user's id and Float32 columns in exactly
-the order of `state.meta["columns"]`, null where a value is unknown (never NaN or infinite).
+A family is a module with `REQUIRES` (input tables without which it is switched off), `Config`, and
+`partial -> merge -> finish` (the fit, over buckets) and `transform` (one bucket). `transform` answers with one row for
+every user of `population(bucket, as_of)`, sorted by user: the user's id and Float32 columns in exactly the order of
+`state.meta["columns"]`, null where a value is unknown (never NaN or infinite). What ages counts from each user's own
+present (`numerics.history.clock`), which is `as_of` unless the bucket was cut.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,66 +15,16 @@ from pydantic import Field
 
 from schemas.config import Section
 from schemas.errors import DataError, UsageError
-from schemas.tables import EVENTS, TEXTS, TIMESTAMP, USER_ID, USERS, Bucket
+from schemas.tables import USER_ID, Bucket
 
 if TYPE_CHECKING:
     import polars as pl
-
-MICROSECONDS_PER_DAY = 86_400_000_000
 
 
 class FamilyConfig(Section):
     """What every family's `Config` has beside its own fields."""
 
     columns: tuple[str, ...] | None = Field(None, description="output columns to keep, by name; none: all of them")
-
-
-def moment(as_of: datetime) -> int:
-    """`as_of` in microseconds since 1970 UTC, exactly; a naive datetime is refused, for it may mean any zone."""
-    if as_of.tzinfo is None:
-        raise UsageError(f"as_of {as_of.isoformat()} has no time zone: give it in UTC, such as 2026-01-31T00:00:00Z")
-    since = as_of.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def until(frame: "pl.DataFrame", as_of: datetime) -> "pl.DataFrame":
-    """Rows not later than `as_of`, in their order; a row without a timestamp is always known (edges)."""
-    import polars as pl
-
-    limit = moment(as_of)
-    stamps = frame.get_column(TIMESTAMP)
-    if not stamps.len() or stamps.null_count() == stamps.len():
-        return frame
-    known = stamps.cast(pl.Datetime("us", "UTC")).to_physical()
-    latest = known.max()
-    if isinstance(latest, int) and latest <= limit:
-        return frame
-    return frame.filter((known <= limit) | known.is_null())
-
-
-def population(bucket: Bucket, as_of: datetime | None = None) -> "pl.Series":
-    """The bucket's users: distinct ids over events, users and texts, sorted.
-
-    With `as_of`, only users known by then: one whose every event and text is later, and who stands in no users table,
-    does not exist yet. Families call it with `as_of`, so that the future adds not even a row.
-    """
-    import polars as pl
-
-    ids = [pl.Series(USER_ID, [], dtype=pl.String)]
-    for table in (EVENTS.name, TEXTS.name, USERS.name):
-        if table in bucket:
-            frame = bucket[table]
-            frame = until(frame, as_of) if as_of is not None and TIMESTAMP in frame.columns else frame
-            ids.append(_runs(frame.get_column(USER_ID)))
-    return pl.concat(ids).unique().sort().alias(USER_ID)
-
-
-def _runs(ids: "pl.Series") -> "pl.Series":
-    """First id of each run: a sorted table shrinks to its users before anything is hashed."""
-    import polars as pl
-
-    ids = ids.cast(pl.String)
-    return ids.filter(ids.ne_missing(ids.shift(1))) if ids.len() > 1 else ids
 
 
 def answer(

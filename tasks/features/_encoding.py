@@ -8,12 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from schemas.config import Section
+from schemas.tables import MISSING
 from tasks.features._summary import Role, Summary
+from tasks.numerics.robust import center_and_spread, is_skewed
 
 if TYPE_CHECKING:
     import polars as pl
 
-MAD_TO_STD = 1.4826  # of a normal distribution
 SKEW = 2.0  # of an exponential distribution: amounts and counts lie above, measures of the body below
 
 
@@ -35,22 +36,7 @@ class Encoding(Section):
         """Names of the output columns, in order."""
         stem = f"attributes_{self.source}"
         named = [stem] if self.role in ("numeric", "ordinal") else [f"{stem}={level}" for level in self.levels]
-        return named + [f"{stem}#{j}" for j in range(self.hashed)] + [f"{stem}_missing"] * self.missing
-
-
-def robust(values: np.ndarray) -> tuple[float, float]:
-    """Median and spread (see `Encoding.scale`); spread 0 where all values are equal."""
-    center = float(np.median(values))
-    spread = MAD_TO_STD * float(np.median(np.abs(values - center)))
-    return center, spread if spread > 0 else float(np.std(values))
-
-
-def is_skewed(values: np.ndarray) -> bool:
-    """Whether values are non-negative with a skewness E[(x − μ)³] / σ³ above `SKEW`."""
-    deviation = values - values.mean()
-    deviation /= np.abs(deviation).max() or 1.0  # cubes of large amounts would overflow
-    variance = float(np.mean(deviation**2))
-    return bool(values.min() >= 0) and variance > 0 and float(np.mean(deviation**3)) / variance**1.5 > SKEW
+        return named + [f"{stem}#{j}" for j in range(self.hashed)] + [f"{stem}{MISSING}"] * self.missing
 
 
 def categories(counts: Counter[str] | None, cap: int, hashed: int) -> tuple[tuple[str, ...], int]:
@@ -131,8 +117,8 @@ def fit_encoding(
     """The encoding of a column that is neither constant nor empty; `levels` are those of an ordinal one."""
     facts: dict[str, Any] = {"source": source, "role": summary.role, "missing": summary.known < users}
     if summary.role == "numeric":
-        logged = is_skewed(summary.values)
-        center, scale = robust(np.log1p(summary.values) if logged else summary.values)
+        logged = is_skewed(summary.values, SKEW)
+        center, scale = center_and_spread(np.log1p(summary.values) if logged else summary.values)
         return Encoding(**facts, center=center, scale=scale or 1.0, logged=logged)
     if summary.role == "ordinal":
         return Encoding(**facts, levels=levels or ())

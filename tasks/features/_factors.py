@@ -49,9 +49,14 @@ def als(
     confidence = matrix.copy()
     confidence.data = 1.0 + alpha * confidence.data
     model = AlternatingLeastSquares(
-        factors=dimensions, regularization=regularization, iterations=iterations, random_state=seed, num_threads=1,
-        dtype=np.float64, use_cg=False,
-    )  # fmt: skip
+        factors=dimensions,
+        regularization=regularization,
+        iterations=iterations,
+        random_state=seed,
+        num_threads=1,
+        dtype=np.float64,
+        use_cg=False,
+    )
     with threadpool_limits(1, "blas"):
         model.fit(confidence, show_progress=False)
     return np.asarray(model.item_factors, np.float64)

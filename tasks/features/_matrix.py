@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.errors import DataError
-from schemas.tables import EVENT, ITEM_ID, TIMESTAMP, USER_ID, VALUE
-from tasks.features._common import MICROSECONDS_PER_DAY, locate, moment, until
+from schemas.tables import EVENT, EVENTS, ITEM_ID, TIMESTAMP, USER_ID, VALUE, Bucket
+from tasks.features._common import locate
+from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, until
 
 if TYPE_CHECKING:
     import polars as pl
     from scipy import sparse
+
+
+NOW = "__now"
+"""What each event's user counts as the present, in microseconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,13 @@ class Piece:
     weights: np.ndarray
 
 
-def interactions(events: "pl.DataFrame", weight: "pl.Expr", as_of: datetime) -> Piece:
+def interactions(bucket: Bucket, weight: "pl.Expr", as_of: datetime) -> Piece:
     """The distinct user-item pairs of events up to `as_of`; an entry is log(1 + sum of its events' weights)."""
-    frame = until(events, as_of).select(USER_ID, ITEM_ID, weight=weight)
+    import polars as pl
+
+    events = until(bucket[EVENTS.name], as_of)
+    known = events.with_columns(pl.Series(NOW, clock(bucket, events[USER_ID], as_of)))
+    frame = known.select(USER_ID, ITEM_ID, weight=weight)
     piece = pair_sums(frame[USER_ID], frame[ITEM_ID], frame["weight"].to_numpy())
     return replace(piece, weights=np.log1p(piece.weights))
 
@@ -70,17 +79,15 @@ def _coded(ids: "pl.Series") -> "tuple[pl.Series, np.ndarray]":
     return distinct, locate(distinct, ids)
 
 
-def event_weight(
-    by_event: Mapping[str, float], half_life_days: float | None, use_value: bool, as_of: datetime
-) -> "pl.Expr":
-    """Weight of an event, Float64: by its name, its age and, where asked for, its value."""
+def event_weight(by_event: Mapping[str, float], half_life_days: float | None, use_value: bool) -> "pl.Expr":
+    """Weight of an event, Float64: by its name, its age (from the column `NOW`) and, where asked for, its value."""
     import polars as pl
 
     weight = pl.lit(1.0)
     if by_event:
         weight = pl.col(EVENT).replace_strict(by_event, default=1.0, return_dtype=pl.Float64)
     if half_life_days is not None:
-        age = moment(as_of) - pl.col(TIMESTAMP).cast(pl.Datetime("us", "UTC")).to_physical()
+        age = pl.col(NOW) - pl.col(TIMESTAMP).cast(pl.Datetime("us", "UTC")).to_physical()
         weight = weight * (-age / (half_life_days * MICROSECONDS_PER_DAY) * np.log(2)).exp()
     if use_value:
         weight = weight * pl.col(VALUE).fill_null(1.0).clip(lower_bound=0.0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.tables import EVENTS, SEQUENCE, TIMESTAMP, USER_ID, VALUE, Bucket
-from tasks.features._common import until
+from tasks.numerics.history import until
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,9 +14,10 @@ all unless allowed; they stay in the users table for fairness tables. Which colu
 Medians are exact up to 20,000 users, beyond that those of the 20,000 with the smallest hashes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -24,16 +25,16 @@ from pydantic import Field
 from schemas.artifacts import State
 from schemas.errors import DataError, UsageError
 from schemas.tables import USER_ID, USERS, Bucket
-from tasks.features._common import FamilyConfig, answer, chosen, population, require
+from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._encoding import Encoding, encode, fit_encoding, read
 from tasks.features._summary import Role, Summary, by_type, summarise_labels, summarise_numbers, user_keys, why_not
 from tasks.features._summary import merge as merge_summaries
+from tasks.numerics.history import population
 
 if TYPE_CHECKING:
     import polars as pl
 
 REQUIRES: tuple[str, ...] = (USERS.name,)
-scope = "bucket"
 
 
 class Config(FamilyConfig):
@@ -61,9 +62,11 @@ class Config(FamilyConfig):
         """Column -> role, as declared."""
         roles: dict[str, Role] = {}
         for role, names in (
-            ("numeric", self.numeric), ("ordinal", self.ordinal), ("categorical", self.categorical),
+            ("numeric", self.numeric),
+            ("ordinal", self.ordinal),
+            ("categorical", self.categorical),
             ("multi_valued", self.multi_valued),
-        ):  # fmt: skip
+        ):
             roles.update(dict.fromkeys(names, role))  # type: ignore[arg-type]
         return roles
 
@@ -130,6 +133,19 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     return State({}, meta)
 
 
+def unknown(bucket: Bucket, state: State, config: Config, as_of: datetime) -> dict[str, tuple[float, float]]:
+    """Values of categorical columns that the fit did not see, and such values in all; hashed ones have a place."""
+    strange = known = 0
+    for encoding in (Encoding(**facts) for facts in state.meta["encodings"]):
+        told = encoding.role in ("categorical", "multi_valued") and not encoding.hashed
+        if told and len(encoding.levels) < config.max_categories and encoding.source in bucket[USERS.name].columns:
+            values = read(bucket[USERS.name][encoding.source], encoding.role, encoding.separator).drop_nulls()
+            flat = values.explode().drop_nulls() if encoding.role == "multi_valued" else values
+            strange += int((~flat.is_in(list(encoding.levels))).sum())
+            known += len(flat)
+    return {"values": (float(strange), float(known))}
+
+
 def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> "pl.DataFrame":
     """Encoded attributes per user of the bucket; a user without a row in the users table has all values missing."""
     require(bucket, REQUIRES, "attributes")
@@ -166,3 +182,19 @@ def _nothing(n: int) -> "pl.Series":
     import polars as pl
 
     return pl.Series([None] * n, dtype=pl.String)
+
+
+def in_unit(constant: float | None, output: str, meta: Mapping[str, Any]) -> float | None:
+    """A constant of an input column in the unit of the output that is its number; None where the output is no such.
+
+    Args:
+        constant: In the unit of the input.
+        output: Name of a column that `transform` gives.
+        meta: Of the state that `fit` gave.
+    """
+    import polars as pl
+
+    for encoding in (Encoding(**facts) for facts in meta.get("encodings", ())):
+        if encoding.role == "numeric" and output == encoding.outputs[0]:
+            return float(encode(pl.Series([constant]), encoding)[output][0])
+    return None

@@ -1,6 +1,7 @@
 """How a user behaves: a family over the events table, one bucket at a time.
 
 n is the number of the user's events up to `as_of`, t1 the first and tn the last; days are of 24 hours. Null: unknown.
+Where the bucket was cut, `as_of` below is the user's own moment.
 
 Recency, frequency, tenure
     recency_days        as_of − tn, days
@@ -19,8 +20,10 @@ Gaps and sessions (a gap longer than session_gap_minutes opens a session)
     session_minutes_mean  mean time from a session's first to its last event, minutes
     session_depth_mean  n / sessions, events; session_depth_max: events of the deepest session
 Rhythm (local time, UTC + utc_offset_hours; a = 2π · minute of day / 1440, or 2π · weekday / 7 from Monday = 0)
-    hour_sin, hour_cos, weekday_sin, weekday_cos  means of sin a and cos a, in [−1, 1]
-    hour_concentration, weekday_concentration     √(mean sin² + mean cos²) of those means, in [0, 1]; 1: always the same
+    hour_sin, hour_cos, weekday_sin, weekday_cos  c + (n − 1) / (n − 1 + rhythm_events) · (own − c), in [−1, 1], of own,
+                        the user's means of sin a and cos a, and c, those of all users' events, which is fitted: one
+                        event tells no rhythm, so that who has one is like everybody
+    hour_concentration, weekday_concentration     √(sin² + cos²) of those two, in [0, 1]; 1: always the same
 Diversity (p: shares of the user's events per item)
     distinct_items      number of items (0 without events)
     repeat_share        1 − distinct_items / n, in [0, 1)
@@ -47,23 +50,14 @@ from pydantic import Field
 from schemas.artifacts import State
 from schemas.tables import EVENT, EVENTS, ITEM_ID, VALUE, Bucket
 from tasks.features import _behaviour as kernels
-from tasks.features._common import (
-    FamilyConfig,
-    answer,
-    chosen,
-    moment,
-    pack_strings,
-    population,
-    require,
-    unpack_strings,
-)
+from tasks.features._common import FamilyConfig, answer, chosen, pack_strings, require, unpack_strings
 from tasks.features._timeline import Timeline, timeline
+from tasks.numerics.history import clock, population
 
 if TYPE_CHECKING:
     import polars as pl
 
 REQUIRES: tuple[str, ...] = ("events",)
-scope = "bucket"
 _ZERO_WITHOUT_EVENTS = ("events", "active_days", "sessions", "distinct_items", "activity_tier")
 
 
@@ -76,6 +70,12 @@ class Config(FamilyConfig):
     funnel: tuple[str, ...] = Field(("view", "cart", "buy"), description="event names from first to last step")
     max_kinds: int = Field(8, ge=1, description="event names that get a share column, by number of events")
     tier_quantiles: tuple[float, ...] = Field((0.5, 0.9), description="quantiles of events over users between tiers")
+    rhythm_events: float = Field(
+        5.0,
+        ge=0,
+        description="events beyond the first at which a user's own hours and weekdays weigh as much as everybody's; "
+        "0: they alone count, however few",
+    )
     utc_offset_hours: float = Field(0.0, ge=-14, le=14, description="local time minus UTC, hours, for days and rhythm")
 
 
@@ -88,6 +88,7 @@ class Partial:
         frequencies: Number of events -> users who have as many.
         paid: Values on events that are not ratings.
         items: Per rated item: sum and number of ratings, see `_behaviour.item_sums`; size: the rated items.
+        turns: Events at each minute of the day and at each weekday, see `_behaviour.turn_counts`.
         config: The config that the statistics were made with.
     """
 
@@ -95,6 +96,7 @@ class Partial:
     frequencies: dict[int, int]
     paid: int
     items: "pl.DataFrame"
+    turns: dict[str, np.ndarray]
     config: Config
 
 
@@ -118,7 +120,8 @@ def partial(bucket: Bucket, config: Config, as_of: datetime) -> Partial:
     sizes, users = np.unique(line.counts, return_counts=True)
     frequencies = dict(zip(sizes.tolist(), users.tolist(), strict=True))
     paid = int((~rated & ~np.isnan(line.values)).sum())
-    return Partial(kinds, frequencies, paid, kernels.item_sums(line, rated), config)
+    turns = kernels.turn_counts(line, _offset(config))
+    return Partial(kinds, frequencies, paid, kernels.item_sums(line, rated), turns, config)
 
 
 def merge(a: Partial, b: Partial) -> Partial:
@@ -128,11 +131,12 @@ def merge(a: Partial, b: Partial) -> Partial:
     kinds = {key: a.kinds.get(key, 0) + b.kinds.get(key, 0) for key in a.kinds | b.kinds}
     frequencies = {key: a.frequencies.get(key, 0) + b.frequencies.get(key, 0) for key in a.frequencies | b.frequencies}
     items = pl.concat([a.items, b.items]).group_by(ITEM_ID).sum()
-    return Partial(kinds, frequencies, a.paid + b.paid, items, a.config)
+    turns = {name: own + b.turns[name] for name, own in a.turns.items()}
+    return Partial(kinds, frequencies, a.paid + b.paid, items, turns, a.config)
 
 
 def finish(partial: Partial, rng: np.random.Generator) -> State:
-    """Columns, tier bounds and item means; nothing here is random."""
+    """Columns, tier bounds, item means and everybody's rhythm; nothing here is random."""
     config, items = partial.config, partial.items.sort(ITEM_ID)
     ranked = sorted(partial.kinds, key=lambda kind: (-partial.kinds[kind], kind))[: config.max_kinds]
     meta: dict[str, Any] = {
@@ -145,7 +149,8 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     mean = (items["whole"].to_numpy() + items["part"].to_numpy() / 2.0**32) / np.maximum(items["n"].to_numpy(), 1)
     meta["sources"] = dict.fromkeys(("value_sum", "value_mean", "rating_mean"), f"{EVENTS.name}.{VALUE}")
     meta["columns"] = chosen(kernels.names(meta), config, config.kind)
-    return State({"item_mean": mean} | pack_strings(items[ITEM_ID].to_list(), "items"), meta)
+    learned = {"item_mean": mean, "rhythm": kernels.common_rhythm(partial.turns)}
+    return State(learned | pack_strings(items[ITEM_ID].to_list(), "items"), meta)
 
 
 def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> "pl.DataFrame":
@@ -155,15 +160,18 @@ def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> 
     require(bucket, REQUIRES, config.kind)
     line, columns = timeline(bucket, as_of), state.meta["columns"]
     with np.errstate(over="ignore", invalid="ignore"):  # amounts near 1e308: what overflows is unknown, not an error
-        values = (
-            _values(line, state, config, moment(as_of)) if len(line.starts) else dict.fromkeys(columns, np.zeros(0))
-        )
+        values = _values(line, state, config, clock(bucket, line.users, as_of))
     frame = answer(population(bucket, as_of), line.users, values, columns)
     return frame.with_columns(pl.col(name).fill_null(0.0) for name in _ZERO_WITHOUT_EVENTS if name in columns)
 
 
-def _values(line: Timeline, state: State, config: Config, now: int) -> kernels.Columns:
-    offset, meta = round(config.utc_offset_hours * 60) * kernels.MINUTE, state.meta
+def _offset(config: Config) -> int:
+    """Local time minus UTC, microseconds, in whole minutes."""
+    return round(config.utc_offset_hours * 60) * kernels.MINUTE
+
+
+def _values(line: Timeline, state: State, config: Config, now: np.ndarray) -> kernels.Columns:
+    offset, meta = _offset(config), state.meta
     if not len(line.starts):
         return dict.fromkeys(state.meta["columns"], np.zeros(0))
     (event, kinds), (item, names) = line.codes(EVENT), line.codes(ITEM_ID)
@@ -172,7 +180,8 @@ def _values(line: Timeline, state: State, config: Config, now: int) -> kernels.C
     made["activity_tier"] = np.searchsorted(np.array(meta["tiers"], np.int64), line.counts, side="left")
     made |= kernels.gap_features(line, gap)
     made |= kernels.session_features(line, gap, round(config.session_gap_minutes * kernels.MINUTE))
-    made |= kernels.rhythm(line, offset) | kernels.diversity(line, item)
+    common = state.arrays.get("rhythm")  # an earlier version's has none: its users' own rhythms count alone
+    made |= kernels.rhythm(line, offset, common, config.rhythm_events) | kernels.diversity(line, item)
     if meta["kinds"] or len(meta["steps"]) > 1:
         made |= kernels.mix(kernels.kind_counts(line, event, kinds), line.counts, meta["kinds"], meta["steps"])
     if meta["money"]:

@@ -19,25 +19,17 @@ import numpy as np
 from pydantic import Field
 
 from schemas.artifacts import State
-from schemas.tables import EVENTS, Bucket
-from tasks.features._common import (
-    FamilyConfig,
-    answer,
-    chosen,
-    locate,
-    pack_strings,
-    population,
-    require,
-    unpack_strings,
-)
+from schemas.config import Word
+from schemas.tables import EVENTS, ITEM_ID, Bucket
+from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
 from tasks.features._factors import als, fold_in_als, truncated_svd, unit_rows
 from tasks.features._matrix import Piece, assemble, event_weight, interactions, sparse_matrix
+from tasks.numerics.history import population, until
 
 if TYPE_CHECKING:
     import polars as pl
 
 REQUIRES: tuple[str, ...] = (EVENTS.name,)
-scope = "global"
 
 
 class Config(FamilyConfig):
@@ -49,7 +41,7 @@ class Config(FamilyConfig):
     half_life_days: float | None = Field(
         None, gt=0, description="an event's weight halves every so many days; none: never"
     )
-    event_weights: dict[str, float] = Field(
+    event_weights: dict[Word, float] = Field(
         default_factory=dict, description="weight per event name; 0 leaves it out; a name not listed weighs 1"
     )
     use_value: bool = Field(
@@ -76,7 +68,7 @@ def clockless(config: Config) -> bool:
 
 def partial(bucket: Bucket, config: Config, as_of: datetime) -> Partial:
     """The bucket's interactions up to `as_of`."""
-    return Partial((interactions(bucket[EVENTS.name], weight_of(config, as_of), as_of),), config)
+    return Partial((interactions(bucket, weight_of(config), as_of),), config)
 
 
 def merge(a: Partial, b: Partial) -> Partial:
@@ -105,10 +97,17 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     return State({"factors": factors, "gram": factors.T @ factors, **pack_strings(items.to_list(), "items")}, meta)
 
 
+def unknown(bucket: Bucket, state: State, config: Config, as_of: datetime) -> dict[str, tuple[float, float]]:
+    """Events on items without factors, and events in all."""
+    events = until(bucket[EVENTS.name], as_of)[ITEM_ID]
+    strange = ~events.is_in(unpack_strings(state.arrays, "items").implode())
+    return {"items": (float(strange.sum()), float(len(events)))}
+
+
 def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> "pl.DataFrame":
     """Factors per user of the bucket; null for users without a known item by `as_of`."""
     require(bucket, REQUIRES, "collaborative")
-    piece = interactions(bucket[EVENTS.name], weight_of(config, as_of), as_of)
+    piece = interactions(bucket, weight_of(config), as_of)
     items = unpack_strings(state.arrays, "items")
     at = locate(items, piece.items)[piece.columns]
     kept = at >= 0
@@ -124,6 +123,6 @@ def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> 
     return answer(population(bucket, as_of), piece.users, values, state.meta["columns"])
 
 
-def weight_of(config: Config, as_of: datetime) -> "pl.Expr":
+def weight_of(config: Config) -> "pl.Expr":
     """Weight of one event, as the config says."""
-    return event_weight(config.event_weights, config.half_life_days, config.use_value, as_of)
+    return event_weight(config.event_weights, config.half_life_days, config.use_value)

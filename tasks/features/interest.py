@@ -23,25 +23,17 @@ import numpy as np
 from pydantic import Field
 
 from schemas.artifacts import State
+from schemas.config import Word
 from schemas.tables import ITEM_ID, ITEMS, Bucket
 from tasks.features import _interest as kernels
-from tasks.features._common import (
-    FamilyConfig,
-    answer,
-    chosen,
-    locate,
-    pack_strings,
-    population,
-    require,
-    unpack_strings,
-)
+from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
 from tasks.features._timeline import timeline
+from tasks.numerics.history import population
 
 if TYPE_CHECKING:
     import polars as pl
 
 REQUIRES: tuple[str, ...] = ("events", "items")
-scope = "bucket"
 _AFFINITY, _BREADTH, _ITEMS = "affinity_", ("category_entropy", "categories_touched"), ("novelty", "long_tail_share")
 
 
@@ -51,7 +43,7 @@ class Config(FamilyConfig):
     kind: Literal["interest"] = "interest"
     half_life_days: float = Field(90.0, gt=0, description="an event's weight halves every so many days")
     max_categories: int = Field(64, ge=1, le=1024, description="categories that get a column, by number of users")
-    event_weights: dict[str, float] = Field(default_factory=dict, description="weight per event name; not named: 1")
+    event_weights: dict[Word, float] = Field(default_factory=dict, description="weight per event name; not named: 1")
     head_share: float = Field(0.8, gt=0, lt=1, description="share of all events that the head of items has")
 
 
@@ -116,6 +108,21 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     breadth = _BREADTH if kept else ()
     columns = chosen([*(_AFFINITY + name for name in kept), *breadth, *_ITEMS], config, config.kind)
     return State(arrays, {"columns": columns, "categories": kept})
+
+
+def unknown(bucket: Bucket, state: State, config: Config, as_of: datetime) -> dict[str, tuple[float, float]]:
+    """Events on items, and on categories, that the fit did not see, and events in all."""
+    line = timeline(bucket, as_of)
+    code, names = line.codes(ITEM_ID)
+    strange = locate(unpack_strings(state.arrays, "items"), names)[code] < 0
+    of_known, every = (
+        np.asarray(kernels.categories_of(bucket[ITEMS.name], names, which)[0].sum(axis=1)).ravel()[code]
+        for which in (state.meta["categories"], None)
+    )
+    found = {"items": (float(strange.sum()), float(len(code)))}
+    if len(state.meta["categories"]) < config.max_categories:  # otherwise rare ones are left out on purpose
+        found["categories"] = float((every - of_known).sum()), float(every.sum())
+    return found
 
 
 def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> "pl.DataFrame":

@@ -16,7 +16,7 @@ Scope global: `finish` holds the graph, about 40 bytes per tie, and about 1 KB p
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,27 +25,17 @@ from pydantic import Field
 from schemas.artifacts import State
 from schemas.errors import DataError
 from schemas.tables import DST, EDGES, SRC, TIMESTAMP, USER_ID, WEIGHT, Bucket
-from tasks.features._common import (
-    FamilyConfig,
-    answer,
-    chosen,
-    locate,
-    pack_strings,
-    population,
-    require,
-    unpack_strings,
-    until,
-)
-from tasks.features._communities import communities
+from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
 from tasks.features._graph import measures, spectral
 from tasks.features._matrix import Piece, pair_sums, sparse_matrix
+from tasks.numerics.communities import communities
+from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, population, until
 
 if TYPE_CHECKING:
     import polars as pl
     from scipy import sparse
 
 REQUIRES: tuple[str, ...] = (EDGES.name,)
-scope = "global"
 
 
 class Config(FamilyConfig):
@@ -84,7 +74,8 @@ def partial(bucket: Bucket, config: Config, as_of: datetime) -> Partial:
 
     require(bucket, REQUIRES, "social")
     edges = until(bucket[EDGES.name], as_of).filter((pl.col(SRC) != pl.col(DST)) & (pl.col(WEIGHT) > 0))
-    late = pl.col(TIMESTAMP).is_null() | (pl.col(TIMESTAMP) > as_of - timedelta(days=config.active_days))
+    since = clock(bucket, edges[SRC], as_of) - round(config.active_days * MICROSECONDS_PER_DAY)
+    late = pl.col(TIMESTAMP).is_null() | (pl.col(TIMESTAMP).to_physical() > pl.lit(pl.Series(since)))
     ties = pair_sums(edges[SRC], edges[DST], edges[WEIGHT].cast(pl.Float64).to_numpy())
     return Partial((ties,), (population(bucket, as_of),), (edges.filter(late)[SRC].unique(),), config)
 
@@ -113,6 +104,13 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     table = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
     meta = {"columns": names, "users": len(users), "ties": int(graph.nnz), **facts}
     return State({"values": table, **pack_strings(users.to_list(), "users")}, meta)
+
+
+def unknown(bucket: Bucket, state: State, config: Config, as_of: datetime) -> dict[str, tuple[float, float]]:
+    """Users who were not in the fit, and users in all."""
+    users = population(bucket, as_of)
+    strange = locate(unpack_strings(state.arrays, "users"), users) < 0
+    return {"users": (float(strange.sum()), float(len(users)))}
 
 
 def transform(bucket: Bucket, state: State, config: Config, as_of: datetime) -> "pl.DataFrame":

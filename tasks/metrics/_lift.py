@@ -1,12 +1,14 @@
 """The arithmetic of held-out lift: hits, rates, lifts and their intervals."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.metrics._labels import Codes, one_hot
+from tasks.metrics._labels import Codes
 from tasks.metrics._ranking import orders, top_unseen
+from tasks.numerics.hits import Outcome, judged, rates
+from tasks.numerics.paired import resamples
+from tasks.numerics.popularity import group_scores
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -14,86 +16,70 @@ if TYPE_CHECKING:
 Interval = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How one way of recommending did: (n,) hits of each user, and the distinct items it recommended."""
-
-    hits: np.ndarray
-    recommended: int
-
-
-def clean(matrix: "sp.csr_matrix") -> "sp.csr_matrix":
-    """CSR with one stored, non-zero value per cell; the argument is left as it is."""
-    matrix = matrix.tocsr().astype(np.float64)  # astype copies
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return matrix
-
-
 def recommend(
     train: "sp.csr_matrix", test: "sp.csr_matrix", codes: np.ndarray, k: int, top_n: int, prior_weight: float
 ) -> Outcome:
     """Recommend by segment (global popularity is row k of the scores) and count the hits."""
-    users = train.shape[0]
-    popularity = np.asarray(train.sum(axis=0)).ravel() / users
-    members = np.maximum(np.bincount(codes[codes >= 0], minlength=k), 1)
-    scores = np.vstack(
-        [np.asarray((one_hot(codes, k).T @ train).todense()) / members[:, None], np.zeros(train.shape[1])]
-    )
-    scores += prior_weight * popularity if prior_weight else 0.0
-    scores[k] = popularity
+    scores = group_scores(train, codes, k, prior_weight)
     chosen = top_unseen(orders(scores), np.where(codes < 0, k, codes), train, top_n)
     return judged(chosen, test)
 
 
-def judged(chosen: np.ndarray, test: "sp.csr_matrix") -> Outcome:
-    """Count the hits of any recommendation: (n, top) item numbers, −1 where nothing was left to recommend.
-
-    `test` is as `clean` leaves it, so that its cells are in order and each recommended one is found by bisection.
-    """
-    users, items = test.shape
-    cells = np.arange(users)[:, None] * items + chosen
-    owned = np.append(np.repeat(np.arange(users), np.diff(test.indptr)) * items + test.indices, -1)  # −1: past the end
-    found = owned[np.searchsorted(owned[:-1], cells)] == cells
-    hits = (found & (chosen >= 0)).sum(axis=1)
-    return Outcome(hits.astype(np.float64), int(np.count_nonzero(np.bincount(chosen[chosen >= 0], minlength=1))))
+def reachable(train: "sp.csr_matrix", test: "sp.csr_matrix") -> int:
+    """Test cells that could be hit: of items that the user has not in train, and somebody has."""
+    new = (test - test.multiply(train > 0)).tocsr()
+    new.eliminate_zeros()
+    return int((train.getnnz(axis=0)[new.indices] > 0).sum())
 
 
 def numbers_of(
-    segments: Outcome, popular: Outcome, random: list[Outcome], own: np.ndarray, items: int, top_n: int
+    segments: list[Outcome], popular: Outcome, random: list[Outcome], own: np.ndarray, items: int, top_n: int
 ) -> dict[str, float]:
-    """Precision, recall, coverage of all three, and the lifts."""
+    """Precision, recall, coverage of all three, and the lifts; of segments and random ones the means."""
 
     def three(outcome: Outcome) -> np.ndarray:
         return np.array([*rates(outcome.hits, own, top_n), outcome.recommended / items if items else np.nan])
 
-    plain, base = three(segments), three(popular)
+    plain, base = np.mean([three(one) for one in segments], axis=0), three(popular)
     control = np.mean([three(one) for one in random], axis=0) if random else np.full(3, np.nan)
-    names = ("precision", "recall", "coverage")
+    names, least = ("precision", "recall", "coverage"), one_hit(own, top_n)
     out: dict[str, float] = {}
     for at, name in enumerate(names):
         out[name], out[f"global_{name}"], out[f"random_{name}"] = float(plain[at]), float(base[at]), float(control[at])
-        out[f"lift_{name}"] = _lift(plain[at], base[at])
-        out[f"random_lift_{name}"] = _lift(control[at], base[at])
-        out[f"lift_over_random_{name}"] = _lift(plain[at], control[at])
+        out[f"lift_{name}"] = lift(plain[at], base[at], least[at])
+        out[f"random_lift_{name}"] = lift(control[at], base[at], least[at])
+        out[f"lift_over_random_{name}"] = lift(plain[at], control[at], least[at])
     return out
 
 
 def intervals_of(
-    hits: np.ndarray, popular: np.ndarray, random: list[np.ndarray], own: np.ndarray, top_n: int, bootstraps: int,
+    hits: np.ndarray,
+    popular: np.ndarray,
+    random: list[np.ndarray],
+    own: np.ndarray,
+    top_n: int,
+    bootstraps: int,
     rng: np.random.Generator,
-) -> dict[str, Interval]:  # fmt: skip
-    """95 % percentile intervals over resampled users; a number that is undefined in a resample has none."""
-    n = len(hits)
+) -> dict[str, Interval]:
+    """95 % percentile intervals over resampled users and seeds, of which `hits` (seeds, n) or (n,) has a row each."""
+    hits, n, least = np.atleast_2d(hits), len(popular), one_hit(own, top_n)
     control = np.mean(random, axis=0) if random else np.full(n, np.nan)
     rows = []
-    for _ in range(bootstraps):
-        weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        ours, base, drawn = (rates(one, own, top_n, weights) for one in (hits, popular, control))
-        lifts = [_lift(a, b) for other in (base, drawn) for a, b in zip(ours, other, strict=True)]
+    for weights in resamples(n, bootstraps, rng):
+        drawn = hits[rng.integers(len(hits))]
+        ours, base, chance = (rates(one, own, top_n, weights) for one in (drawn, popular, control))
+        lifts = [lift(*pair) for other in (base, chance) for pair in zip(ours, other, least, strict=False)]
         rows.append([*ours, *base, *lifts])
-    names = ("precision", "recall", "global_precision", "global_recall", "lift_precision", "lift_recall",
-             "lift_over_random_precision", "lift_over_random_recall")  # fmt: skip
+    names = (
+        "precision",
+        "recall",
+        "global_precision",
+        "global_recall",
+        "lift_precision",
+        "lift_recall",
+        "lift_over_random_precision",
+        "lift_over_random_recall",
+    )
     found = np.array(rows).reshape(-1, len(names))
     return {
         name: (float(np.quantile(column, 0.025)), float(np.quantile(column, 0.975)))
@@ -103,26 +89,25 @@ def intervals_of(
 
 
 def by_segment(codes: Codes, hits: np.ndarray, popular: np.ndarray, top_n: int) -> dict[str, dict[str, float | None]]:
-    """Users, precision and lift of each segment; lift is None where popularity hits nothing."""
+    """Users, precision and lift of each segment."""
     ours, base = codes.by_segment(hits / top_n), codes.by_segment(popular / top_n)
     return {
         name: {
-            "users": int(users), "precision": ours[name], "global_precision": base[name],
-            "lift": _lift(ours[name], base[name]) if base[name] > 0 else None,
+            "users": users,
+            "precision": ours[name],
+            "global_precision": base[name],
+            "lift": lift(ours[name], base[name], 1 / (users * top_n)),
         }
-        for name, users in zip(ours, codes.counts, strict=True)
-    }  # fmt: skip
+        for name, users in zip(ours, codes.counts.tolist(), strict=True)
+    }
 
 
-def rates(hits: np.ndarray, own: np.ndarray, top_n: int, weights: np.ndarray | None = None) -> tuple[float, float]:
-    """Precision over all users, recall over users with test items."""
-    weights = np.ones(len(hits)) if weights is None else weights
-    tested = weights * (own > 0)
-    precision = (weights @ hits) / (weights.sum() * top_n) if weights.sum() else np.nan
-    recall = (tested @ (hits / np.maximum(own, 1))) / tested.sum() if tested.sum() else np.nan
-    return float(precision), float(recall)
+def one_hit(own: np.ndarray, top_n: int) -> tuple[float, float, float]:
+    """What one hit is worth in precision and (about) in recall, and 0 for coverage, which is never 0."""
+    return 1 / max(len(own) * top_n, 1), 1 / max(float(own.sum()), 1.0), 0.0
 
 
-def _lift(ours: float, base: float) -> float:
-    """Relative lift; NaN where the baseline is 0 or unknown."""
-    return float(ours / base - 1.0) if base > 0 else float("nan")
+def lift(ours: float, base: float, least: float = 0.0) -> float:
+    """Relative lift; a baseline that hits nobody counts as `least`, so that a lift is a number. NaN where unknown."""
+    floor = max(base, least)
+    return float(ours / floor - 1.0) if floor > 0 else float("nan")

@@ -108,9 +108,12 @@ def silhouette_from_sums(X: np.ndarray, labels: np.ndarray, sums: Sums, metric: 
 
 
 def scores(
-    totals: np.ndarray, codes: np.ndarray, counts: np.ndarray, own: np.ndarray | float = 0.0,
+    totals: np.ndarray,
+    codes: np.ndarray,
+    counts: np.ndarray,
+    own: np.ndarray | float = 0.0,
     floor: np.ndarray | float = 0.0,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Silhouettes from summed distances (Rousseeuw 1987): (b − a) / max(a, b).
 
     Args:

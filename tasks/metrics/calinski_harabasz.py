@@ -43,6 +43,11 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
     codes = encode(context.labels, len(context.X))
     rest: dict[str, Any] = {"space": "euclidean", "noise_share": codes.noise_share}
     if not 2 <= codes.k < int(codes.counts.sum()):
-        return Metric.of("calinski_harabasz", np.nan, len(context.X), **rest,
-                      reason=f"needs 2 segments and fewer than there are users, has {codes.k}")  # fmt: skip
+        return Metric.of(
+            "calinski_harabasz",
+            np.nan,
+            len(context.X),
+            **rest,
+            reason=f"needs 2 segments and fewer than there are users, has {codes.k}",
+        )
     return Metric.of("calinski_harabasz", calinski_harabasz(context.X, context.labels), int(codes.counts.sum()), **rest)

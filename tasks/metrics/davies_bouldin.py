@@ -45,8 +45,7 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
     codes = encode(context.labels, len(context.X))
     rest: dict[str, Any] = {"space": "euclidean", "noise_share": codes.noise_share}
     if codes.k < 2:
-        return Metric.of("davies_bouldin", np.nan, len(context.X), reason=f"needs two segments, has {codes.k}",
-                      **rest)  # fmt: skip
+        return Metric.of("davies_bouldin", np.nan, len(context.X), reason=f"needs two segments, has {codes.k}", **rest)
     return Metric.of("davies_bouldin", davies_bouldin(context.X, context.labels), int(codes.counts.sum()), **rest)
 
 

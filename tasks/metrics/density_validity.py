@@ -124,5 +124,12 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
         return Metric.of("density_validity", np.nan, len(rows), reason=f"needs two segments, has {codes.k}", **rest)
     valid = segment_validity(X, codes, context.space)
     details = {"segments": {str(name): float(value) for name, value in zip(codes.names, valid, strict=True)}}
-    return Metric.of("density_validity", float(codes.counts @ valid / len(codes.codes)), len(codes.codes),
-                     seed=context.seed, sampled=n > _LARGEST, details=details, **rest)  # fmt: skip
+    return Metric.of(
+        "density_validity",
+        float(codes.counts @ valid / len(codes.codes)),
+        len(codes.codes),
+        seed=context.seed,
+        sampled=n > _LARGEST,
+        details=details,
+        **rest,
+    )

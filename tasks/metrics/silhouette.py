@@ -27,7 +27,7 @@ __all__ = [
     "silhouette_from_sums",
     "silhouette_sampled",
     "silhouette_samples",
-]  # fmt: skip
+]
 
 
 def silhouette(X: np.ndarray, labels: np.ndarray, metric: str = "cosine", device: str = "cpu") -> float:
@@ -98,17 +98,31 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
     """
     X, codes = context.X, encode(context.labels, len(context.X))
     if codes.k < 2:
-        return Metric.of("silhouette", np.nan, len(X), space=context.space, noise_share=codes.noise_share,
-                      reason=f"needs two segments, has {codes.k}")  # fmt: skip
+        return Metric.of(
+            "silhouette",
+            np.nan,
+            len(X),
+            space=context.space,
+            noise_share=codes.noise_share,
+            reason=f"needs two segments, has {codes.k}",
+        )
     closed = {metric: silhouette_samples(X, codes.codes, metric) for metric in CLOSED_FORM}
     details: dict[str, Any] = {metric: _mean(values) for metric, values in closed.items()}
     value, used, interval = details["cosine"], closed["cosine"], None
     if context.space != "cosine":
         value, used, interval = _euclidean(context, config, codes, closed["sqeuclidean"], details)
     details["segments"] = codes.by_segment(used)
-    return Metric.of("silhouette", value, int(codes.counts.sum()), interval=interval, space=context.space,
-                     seed=context.seed if interval else None, sampled=interval is not None,
-                     noise_share=codes.noise_share, details=details)  # fmt: skip
+    return Metric.of(
+        "silhouette",
+        value,
+        int(codes.counts.sum()),
+        interval=interval,
+        space=context.space,
+        seed=context.seed if interval else None,
+        sampled=interval is not None,
+        noise_share=codes.noise_share,
+        details=details,
+    )
 
 
 def _euclidean(

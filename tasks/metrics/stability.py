@@ -1,8 +1,8 @@
 """Stability: do the segments come back when the candidate is refitted on bootstrap samples of the users?
 
 The value is the mean adjusted Rand index (Hubert & Arabie 1985) between the candidate and its refits over all users;
-per segment the mean best Jaccard overlap (Hennig 2007). Users who are noise on either side are left out of a
-comparison.
+per segment the mean best Jaccard overlap (Hennig 2007). Users without a segment count as a group of their own on either
+side: a refit that leaves out other users than the candidate is not the same segmentation.
 """
 
 from collections.abc import Callable
@@ -65,12 +65,21 @@ def stability(
     for turn in range(refits):
         rows = rng.integers(len(base.codes), size=len(base.codes))
         other = encode(refit(rows, int(rng.integers(2**31))), len(base.codes))
+        rand[turn] = adjusted_rand(contingency(with_noise(base), with_noise(other)))
         table = contingency(base, other)
-        rand[turn] = adjusted_rand(table)
         union = base.counts[:, None] + other.counts - table
         overlaps[turn] = (table / union).max(axis=1, initial=0.0)
         noise[turn] = other.noise_share
     return Stability(rand, overlaps.mean(axis=0) if refits else np.full(base.k, np.nan), noise)
+
+
+def with_noise(codes: Codes) -> Codes:
+    """The same where users without a segment are one more group, the last."""
+    noise = codes.codes < 0
+    if not noise.any():
+        return codes
+    full = np.where(noise, codes.k, codes.codes)
+    return Codes(np.append(codes.names, codes.names.max(initial=-1) + 1), full, np.bincount(full))
 
 
 def contingency(a: Codes, b: Codes) -> np.ndarray:
@@ -108,6 +117,7 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
     found = stability(context.labels, context.refit, config.refits, np.random.default_rng(context.seed))
     details = {
         "refits": config.refits,
+        "each": found.rand.tolist(),
         "worst_refit": float(found.rand.min()),
         "least_jaccard": float(found.jaccard.min()),
         "mean_noise": float(found.noise.mean()),

@@ -39,8 +39,9 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
     codes = encode(context.labels, len(context.X))
     n = int(codes.counts.sum())
     if not codes.k:
-        return Metric.of("wcss", np.nan, 0, space="sqeuclidean", noise_share=codes.noise_share,
-                      reason="no user has a segment")  # fmt: skip
+        return Metric.of(
+            "wcss", np.nan, 0, space="sqeuclidean", noise_share=codes.noise_share, reason="no user has a segment"
+        )
     squared = moments(context.X, codes).squared
     distance = np.sqrt(squared)
     radii = _largest(distance, codes.codes, codes.k)
@@ -52,8 +53,9 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
         "segments": codes.by_segment(distance),
         "radii": {str(name): float(value) for name, value in zip(codes.names, radii, strict=True)},
     }
-    return Metric.of("wcss", float(np.nansum(squared)), n, space="sqeuclidean", noise_share=codes.noise_share,
-                     details=details)  # fmt: skip
+    return Metric.of(
+        "wcss", float(np.nansum(squared)), n, space="sqeuclidean", noise_share=codes.noise_share, details=details
+    )
 
 
 def _largest(values: np.ndarray, codes: np.ndarray, k: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.errors import DataError
+from tasks.numerics.hits import clean
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -69,12 +70,4 @@ def check(interactions: "sp.csr_matrix", assignments: np.ndarray) -> tuple["sp.c
     labels = np.asarray(assignments, np.int64)
     if labels.shape != (interactions.shape[0],):
         raise DataError(f"recommender: {interactions.shape[0]} users, but labels of shape {labels.shape}")
-    matrix = interactions.tocsr().astype(np.float64)  # astype copies
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return matrix, np.maximum(labels, -1)
-
-
-def popularity(interactions: "sp.csr_matrix") -> np.ndarray:
-    """(items,) interactions per user."""
-    return np.asarray(interactions.sum(axis=0)).ravel() / max(interactions.shape[0], 1)
+    return clean(interactions), np.maximum(labels, -1)

@@ -95,9 +95,12 @@ def fit(
 
     matrix, labels = check(interactions, assignments)
     model = AlternatingLeastSquares(
-        factors=config.factors, iterations=config.iterations, regularization=config.regularization,
-        alpha=config.alpha, random_state=int(rng.integers(2**31)),
-    )  # fmt: skip
+        factors=config.factors,
+        iterations=config.iterations,
+        regularization=config.regularization,
+        alpha=config.alpha,
+        random_state=int(rng.integers(2**31)),
+    )
     with threadpoolctl.threadpool_limits(1, "blas"):  # implicit runs threads of its own
         model.fit(matrix.astype(np.float32), show_progress=False)
     return Factors(np.asarray(model.user_factors), np.asarray(model.item_factors), labels, matrix)

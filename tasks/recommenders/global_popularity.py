@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from schemas.config import Section
-from tasks.recommenders._ranked import Ranked, check, popularity
+from tasks.numerics.popularity import popularity
+from tasks.recommenders._ranked import Ranked, check
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from schemas.config import Section
-from tasks.recommenders._ranked import Ranked, check, popularity
+from tasks.numerics.popularity import group_scores
+from tasks.recommenders._ranked import Ranked, check
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -34,13 +35,7 @@ def fit(
     Raises:
         DataError: There is not one label per user.
     """
-    import scipy.sparse as sp
-
     matrix, labels = check(interactions, assignments)
     k = int(labels.max(initial=-1)) + 1
-    groups = np.where(labels < 0, k, labels)
-    member = sp.csr_matrix((np.ones(len(groups)), (groups, np.arange(len(groups)))), shape=(k + 1, len(groups)))
-    sizes = np.maximum(np.bincount(groups, minlength=k + 1), 1)
-    scores = (member @ matrix).toarray() / sizes[:, None] + config.prior_weight * popularity(matrix)
-    scores[k] = popularity(matrix)
-    return Ranked(scores, groups, matrix)
+    scores = group_scores(matrix, labels, k, config.prior_weight)
+    return Ranked(scores, np.where(labels < 0, k, labels), matrix)

@@ -80,6 +80,21 @@ def delivered(covariance: np.ndarray, projection: np.ndarray, names: Sequence[st
     return {name: float(share) for name, share in zip(names, shares, strict=True)}
 
 
+def kept_share(covariance: np.ndarray, factors: np.ndarray, projection: np.ndarray) -> float:
+    """Variance of balanced columns that a projection's vectors explain, as a share of what as many best axes would.
+
+    Args:
+        covariance: (d, d) C, of the scaled columns.
+        factors: (d,) that balance them.
+        projection: (d, m) P, from scaled columns to vectors; what explains F x best is linear in P'x.
+    """
+    balanced = covariance * np.outer(factors, factors)
+    best = np.sort(np.linalg.eigvalsh(balanced))[::-1][: projection.shape[1]].sum()
+    shared = (covariance * factors[:, None]) @ projection
+    kept = float(np.trace(shared @ np.linalg.pinv(projection.T @ covariance @ projection) @ shared.T))
+    return float(min(1.0, kept / best)) if best > 0 else 1.0
+
+
 def project(x: np.ndarray, projection: np.ndarray) -> np.ndarray:
     """(n, m) x @ projection in float64, where a row's bits don't depend on the rows beside it.
 

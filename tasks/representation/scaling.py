@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 
 from schemas.config import MissingPolicy, OutlierPolicy, RepresentConfig
+from schemas.tables import MISSING
+from tasks.numerics.robust import center_and_spread, is_skewed
 from tasks.representation.interpolation import KNOTS, fit_guide
-
-MAD_TO_STD = 1.4826  # of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def fit_block(
         config: `skew` and `clip` are read.
         isometric: The columns are coordinates of one space (text vectors, user factors): they share one gain, which
             keeps their angles, and none is logged.
-        missing: Column name -> how it is filled; the median where not named.
+        missing: Column name -> how it is filled. Where not named: the median; in an isometric block the mean, so that
+            users of whom nothing is known stand in the middle of the others and not in a corner of their own.
         outliers: Column name -> clipping at quantiles where its action is `clip`.
     """
     columns = [_fit_column(sample[:, j], name, config, isometric, missing, outliers) for j, name in enumerate(names)]
@@ -80,10 +82,13 @@ def fit_block(
     for j, name in enumerate(names):
         if name in missing and missing[name].fill == "interpolate":
             joined.guide[j], joined.knots[j], joined.levels[j] = fit_guide(sample, j)
-    if not isometric or not columns:
-        return joined
-    spread = [1 / gain for gain in joined.gain if gain > 0]
-    return Scaling(**{**joined.arrays(), "gain": np.full(len(columns), 1 / max(spread) if spread else 0.0)})
+    gain = joined.gain
+    if isometric:
+        spread = [1 / each for each in gain if each > 0]
+        gain = np.full(len(columns), 1 / max(spread) if spread else 0.0)
+    silent = np.array([name.endswith(MISSING) for name in names], bool)
+    gain = gain / np.where(silent, max(1, silent.sum()), 1)  # all of them tend to say the same: who has no row at all
+    return Scaling(**{**joined.arrays(), "gain": gain})
 
 
 def _fit_column(
@@ -95,12 +100,12 @@ def _fit_column(
     outliers: Mapping[str, OutlierPolicy],
 ) -> Scaling:
     known = values[np.isfinite(values)]
-    fill = fill_value(known, missing.get(name))
+    fill = fill_value(known, missing.get(name), "mean" if isometric else "median")
     lower, upper = _bounds(known, outliers.get(name))
     clipped = np.clip(np.where(np.isfinite(values), values, fill), lower, upper)
     logged = not isometric and is_skewed(clipped, config.skew)
     used = np.log1p(clipped) if logged else clipped
-    center, spread = robust(used)
+    center, spread = center_and_spread(used)
     gain = 1 / spread if spread > 0 else 0.0
     facts = {"fill": fill, "lower": lower, "upper": upper, "logged": logged, "center": center, "gain": gain}
     numbers = {name: np.array([value], np.float64) for name, value in (facts | {"bound": config.clip}).items()}
@@ -112,9 +117,9 @@ def _empty() -> Scaling:
     return Scaling(**{name: np.zeros(shape) for name, shape in shapes.items()})
 
 
-def fill_value(known: np.ndarray, policy: MissingPolicy | None) -> float:
+def fill_value(known: np.ndarray, policy: MissingPolicy | None, default: Literal["mean", "median"]) -> float:
     """What replaces a missing value, from the known ones; 0 where a column has none and no constant is declared."""
-    how = policy.fill if policy else "median"
+    how = policy.fill if policy else default
     if policy and how == "constant":
         return policy.constant
     if not len(known):
@@ -130,25 +135,3 @@ def _bounds(known: np.ndarray, policy: OutlierPolicy | None) -> tuple[float, flo
         return -np.inf, np.inf
     lower, upper = np.quantile(known, [policy.quantile, 1 - policy.quantile])
     return float(lower), float(upper)
-
-
-def is_skewed(values: np.ndarray, limit: float) -> bool:
-    """Whether a non-negative column's skewness E[(x − μ)³] / σ³ is above `limit`."""
-    if not len(values) or values.min() < 0:
-        return False
-    deviation = values - values.mean()
-    deviation /= np.abs(deviation).max() or 1.0  # cubes of large amounts would overflow
-    variance = float(np.mean(deviation**2))
-    return variance > 0 and float(np.mean(deviation**3)) / variance**1.5 > limit
-
-
-def robust(values: np.ndarray) -> tuple[float, float]:
-    """Median and spread: 1.4826 MAD, or the standard deviation where more than half of the values are equal."""
-    if not len(values):
-        return 0.0, 0.0
-    center = float(np.median(values))
-    spread = MAD_TO_STD * float(np.median(np.abs(values - center)))
-    floor = 1e-9 * max(1.0, abs(center))  # below this only rounding differs
-    if spread <= floor:
-        spread = float(np.std(values))
-    return center, spread if spread > floor and np.isfinite(spread) else 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from schemas.artifacts import State
 from schemas.config import MissingPolicy, OutlierPolicy, RepresentConfig
 from schemas.errors import DataError
-from tasks.representation.reduction import balance, delivered, project, reducer, unit_rows
+from tasks.representation.reduction import balance, delivered, kept_share, project, reducer, unit_rows
 from tasks.representation.scaling import Scaling, fit_block, join
 
 Blocks = Mapping[str, np.ndarray]
@@ -60,10 +60,24 @@ class Representation:
             DataError: a block has other columns than it was fitted on, or blocks differ in their users.
         """
         parts = [np.zeros((0, self.dimension), np.float32)]
-        for rows in chunks(blocks, self.columns):
-            vectors = project(self.scaling.apply(rows) - self.mean, self.projection)
+        for rows in self.scaled(blocks):
+            vectors = project(rows - self.mean, self.projection)
             parts.append((unit_rows(vectors) if self.unit_norm else vectors).astype(np.float32))
         return np.concatenate(parts)
+
+    def scaled(self, blocks: Blocks) -> Iterator[np.ndarray]:
+        """(≤ ROWS, d) float64 parts of the blocks side by side, filled and scaled."""
+        return (self.scaling.apply(rows) for rows in chunks(blocks, self.columns))
+
+    def kept_share(self, covariance: np.ndarray) -> float:
+        """Variance that the vectors keep of today's users, as a share of what a fresh reduction would.
+
+        Args:
+            covariance: (d, d) of today's scaled columns.
+        """
+        widths, weights = [len(names) for names in self.columns.values()], self.facts["config"]["weights"]
+        factors = balance(covariance, widths, [weights.get(name, 1.0) for name in self.columns])
+        return kept_share(covariance, factors, self.projection)
 
     def state(self) -> State:
         """The representation as arrays and JSON facts."""

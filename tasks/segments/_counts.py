@@ -17,6 +17,7 @@ MAX_TERMS = 20_000
 _TERM = r"\p{Han}{2}|[\p{L}--\p{Han}][\p{L}\p{M}\p{N}'’-]{2,29}"
 _AMOUNT = "amount"
 _ALL = "all"
+_BINS = 64
 
 Table = dict[str, np.ndarray]
 
@@ -34,6 +35,8 @@ class Counts:
         terms: Term -> (k,) users who wrote it.
         writers: (k,) users who wrote anything.
         features: `family.column` -> (3, k): known values, their sum and their sum of squares.
+        edges: `family.column` -> (b,) values between which its bins lie.
+        ranks: `family.column` -> (b + 1, k) users in each bin.
     """
 
     users: np.ndarray
@@ -43,9 +46,27 @@ class Counts:
     terms: Table = field(default_factory=dict)
     writers: np.ndarray = field(default_factory=lambda: np.zeros(1))
     features: Table = field(default_factory=dict)
+    edges: Table = field(default_factory=dict)
+    ranks: Table = field(default_factory=dict)
 
 
-def partial(bucket: Bucket, assigned: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int) -> Counts:
+def edges_of(features: "Mapping[str, pl.DataFrame]") -> Table:
+    """Values that part the known ones of some users into bins of about equal size, by `family.column`.
+
+    They only decide how finely ranks are told apart, so the users of one bucket will do for all.
+    """
+    found = {}
+    for family, frame in features.items():
+        for column in frame.columns[1:]:
+            values = frame[column].cast(float).drop_nulls().drop_nans().to_numpy()
+            inner = np.linspace(0, 1, _BINS + 1)[1:-1]
+            found[f"{family}.{column}"] = np.unique(np.quantile(values, inner)) if len(values) else np.zeros(0)
+    return found
+
+
+def partial(
+    bucket: Bucket, assigned: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int, edges: Table | None = None
+) -> Counts:
     """Counts of one bucket.
 
     Args:
@@ -53,14 +74,17 @@ def partial(bucket: Bucket, assigned: "pl.DataFrame", features: "Mapping[str, pl
         assigned: user_id and `label`, −1 for users without a segment, who are left out.
         features: Family -> frame of user_id and columns.
         k: Number of segments.
+        edges: Of the bins; the same for all buckets that are merged. None: those of this bucket.
     """
     import polars as pl
 
+    edges = edges_of(features) if edges is None else edges
     own = assigned.filter(pl.col(LABEL) >= 0)
     items, categories, placed = _events(bucket, own, k)
     terms, writers = _terms(bucket, own, k)
     users = np.bincount(own[LABEL].to_numpy(), minlength=k).astype(np.float64)
-    return Counts(users, items, categories, placed, terms, writers, _features(own, features, k))
+    values, ranks = _features(own, features, k, edges)
+    return Counts(users, items, categories, placed, terms, writers, values, edges, ranks)
 
 
 def _events(bucket: Bucket, own: "pl.DataFrame", k: int) -> tuple[Table, Table, np.ndarray]:
@@ -110,8 +134,9 @@ def _table(rows: "pl.DataFrame", key: str, sums: "Iterable[pl.Expr]", k: int) ->
     return {name: table[0] if len(table) == 1 else table for name, table in out.items()}
 
 
-def _features(own: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int) -> Table:
+def _features(own: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: int, edges: Table) -> tuple[Table, Table]:
     out: Table = {}
+    ranks: Table = {}
     for family, frame in features.items():
         joined = own.join(frame, on=USER_ID, how="left", maintain_order="left")
         labels = joined[LABEL].to_numpy()
@@ -119,8 +144,12 @@ def _features(own: "pl.DataFrame", features: "Mapping[str, pl.DataFrame]", k: in
             values = joined[column].cast(float).fill_null(float("nan")).to_numpy()
             known = np.isfinite(values)
             weights = (known.astype(float), np.where(known, values, 0.0), np.where(known, values, 0.0) ** 2)
-            out[f"{family}.{column}"] = np.stack([np.bincount(labels, w, minlength=k) for w in weights])
-    return out
+            name = f"{family}.{column}"
+            out[name] = np.stack([np.bincount(labels, w, minlength=k) for w in weights])
+            bins = np.searchsorted(edges[name], values[known], side="left")
+            flat = np.bincount(bins * k + labels[known], minlength=(len(edges[name]) + 1) * k)
+            ranks[name] = flat.reshape(-1, k).astype(np.float64)
+    return out, ranks
 
 
 def merge(a: Counts, b: Counts) -> Counts:
@@ -129,6 +158,13 @@ def merge(a: Counts, b: Counts) -> Counts:
         key: np.asarray(x.get(key, 0) + y.get(key, 0)) for key in x.keys() | y.keys()
     }
     return Counts(
-        a.users + b.users, joined(a.items, b.items), joined(a.categories, b.categories), a.placed + b.placed,
-        joined(a.terms, b.terms), a.writers + b.writers, joined(a.features, b.features),
-    )  # fmt: skip
+        a.users + b.users,
+        joined(a.items, b.items),
+        joined(a.categories, b.categories),
+        a.placed + b.placed,
+        joined(a.terms, b.terms),
+        a.writers + b.writers,
+        joined(a.features, b.features),
+        a.edges,
+        joined(a.ranks, b.ranks),
+    )

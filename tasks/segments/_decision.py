@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.config import CalibrationConfig
-from tasks.segments.ladder import PRIOR, Ladder
+from tasks.segments.ladder import NEAREST, PRIOR, Ladder
 
 
 class Decision(NamedTuple):
@@ -34,8 +34,8 @@ def climb(
 ) -> Decision:
     """The decision with users of few events on the rung that was right most often at that many events.
 
-    On a lower rung the distance is unknown and the confidence is the rung's measured accuracy; on the fullest rung a
-    thin user's confidence is never above the accuracy that was measured for such users.
+    On a lower rung the confidence is the rung's measured accuracy, and the distance is unknown unless the rung is the
+    nearest segment; on the fullest rung a thin user's confidence is never above the accuracy measured for such users.
 
     Args:
         ladder: Measured rungs.
@@ -44,21 +44,22 @@ def climb(
         counts: (n,) events of each user.
         config: `min_confidence`, which a lower rung must reach too.
     """
-    rung, accuracy = ladder.choose(counts, blocks)
+    rung, accuracy = ladder.choose(counts, blocks, decision.nearest >= 0)
     labels, nearest, second = (np.array(part) for part in (decision.labels, decision.nearest, decision.second))
     distance, confidence, why = decision.distance.copy(), np.minimum(decision.confidence, accuracy), dict(decision.why)
     for number in np.unique(rung[rung > 0]).tolist():
         rows = np.flatnonzero(rung == number)
-        nearest[rows], second[rows] = ladder.labels(
-            number, {name: part[rows] for name, part in blocks.items()}, len(rows)
-        )
+        if ladder.rungs[number] != NEAREST:
+            own = {name: part[rows] for name, part in blocks.items()}
+            nearest[rows], second[rows] = ladder.labels(number, own, len(rows))
+            distance[rows] = np.nan
         sure = accuracy[rows] >= config.min_confidence
-        labels[rows], distance[rows] = np.where(sure, nearest[rows], -1), np.nan
+        labels[rows] = np.where(sure, nearest[rows], -1)
         confidence[rows] = np.where(sure, accuracy[rows], 0.0)
         why |= {int(row): _words(ladder.rungs[number], int(counts[row]), float(accuracy[row])) for row in rows}
     return Decision(labels, nearest, second, distance, confidence, why)
 
 
 def _words(rung: str, events: int, accuracy: float) -> str:
-    source = "the commonest segment" if rung == PRIOR else f"from {rung}"
+    source = {PRIOR: "the commonest segment", NEAREST: "the nearest segment"}.get(rung, f"from {rung}")
     return f"{events} event{'' if events == 1 else 's'}: {source}, right for {accuracy:.0%} of such users"

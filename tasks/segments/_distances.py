@@ -39,13 +39,3 @@ def table(X: np.ndarray, C: np.ndarray, space: str) -> np.ndarray:
 
 def _columns(X: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(X, np.float64).T)
-
-
-def means(X: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """(k, d) float64 mean of the rows of each label 0..k-1; NaN rows for labels without rows."""
-    sums = np.zeros((k, X.shape[1]))
-    known = labels >= 0
-    np.add.at(sums, labels[known], np.asarray(X, np.float64)[known])
-    counts = np.bincount(labels[known], minlength=k)[:k].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        return sums / np.where(counts > 0, counts, np.nan)[:, None]

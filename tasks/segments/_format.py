@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.errors import DataError
+from tasks.disk.files import flush
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +31,19 @@ MAX_CHECKSUMS_BYTES = 4_096
 MAX_DIMENSIONS = 8
 
 DTYPES = {
-    "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "U16": "uint16", "I32": "int32", "U32": "uint32",
-    "I64": "int64", "U64": "uint64", "F16": "float16", "F32": "float32", "F64": "float64",
-}  # fmt: skip
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "I16": "int16",
+    "U16": "uint16",
+    "I32": "int32",
+    "U32": "uint32",
+    "I64": "int64",
+    "U64": "uint64",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+}
 """safetensors' names of the dtypes that a bundle may hold, and numpy's."""
 
 
@@ -224,7 +235,7 @@ def write_folder(files: "Mapping[str, bytes]", folder: Path) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        aside.chmod(0o755)
+        aside.chmod(folder.parent.stat().st_mode & 0o777)  # who may read the folder it stands in, and nobody else
         aside.rename(folder)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -232,12 +243,4 @@ def write_folder(files: "Mapping[str, bytes]", folder: Path) -> None:
             raise DataError(
                 f"{folder}: cannot be written ({error.strerror}); another bundle may stand there"
             ) from error
-    _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(folder.parent)

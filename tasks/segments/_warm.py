@@ -3,7 +3,7 @@
 import numpy as np
 
 from schemas.config import IdentityConfig
-from tasks.segments import _distances
+from tasks.numerics.groups import means
 
 SAMPLE = 20_000
 
@@ -18,7 +18,7 @@ def warm_centroids(X: np.ndarray, old_labels: np.ndarray, k: int) -> np.ndarray:
         old_labels: (n,) the champion's labels of the same users, −1 for users it did not know.
         k: Number of the champion's segments.
     """
-    return _distances.means(X, old_labels, k)
+    return means(X, old_labels, k, empty=np.nan)
 
 
 def grow(

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from schemas.tables import MISSING
+
 
 class Phrase(NamedTuple):
     """A feature in words.
@@ -51,35 +53,49 @@ PHRASES: dict[str, Phrase] = {
     "weekday_concentration": Phrase("rhythm", "keeping to one weekday (0–1)", "星期集中度（0–1）"),
     "distinct_items": Phrase("activity", "different items per user", "人均不同物品数", _ACTIVE),
     "repeat_share": Phrase("repeats", "share of repeated items", "重复物品占比"),
-    "item_entropy": Phrase("activity", "spread over items (nats)", "物品分散度（nat）"),
+    "item_entropy": Phrase("activity", "spread over items", "物品分散度"),
     "top_item_share": Phrase("activity", "share of the commonest item", "最常物品占比"),
     "value_sum": Phrase("money", "total value per user", "人均总金额", _SPEND),
     "value_mean": Phrase("money", "mean value of an event", "单次平均金额", _SPEND),
     "rating_mean": Phrase("ratings", "mean rating", "平均评分", _RATING),
     "rating_std": Phrase("rating spread", "spread of ratings", "评分离散度"),
     "rating_strictness": Phrase("ratings", "strictness against others' ratings", "相对他人的评分严格度", _STRICT),
-    "category_entropy": Phrase("breadth", "breadth over categories (nats)", "类目广度（nat）", _BROAD),
+    "category_entropy": Phrase("breadth", "breadth over categories", "类目广度", _BROAD),
     "categories_touched": Phrase("breadth", "categories per user", "人均类目数", _BROAD),
-    "novelty": Phrase("novelty", "rarity of the items (bits)", "物品稀有度（bit）", _NICHE),
+    "novelty": Phrase("novelty", "rarity of the items", "物品稀有度", _NICHE),
     "long_tail_share": Phrase("novelty", "share of long-tail items", "长尾物品占比", _NICHE),
     "social_degree": Phrase("ties", "ties per user", "人均联系人数", _SOCIAL),
     "social_degree_in": Phrase("ties", "users who tie to one", "被联系人数", _SOCIAL),
     "social_degree_out": Phrase("ties", "users whom one ties to", "主动联系人数", _SOCIAL),
     "social_weight_in": Phrase("ties", "strength of ties received", "收到的联系强度", _SOCIAL),
     "social_weight_out": Phrase("ties", "strength of ties given", "发出的联系强度", _SOCIAL),
-    "social_pagerank": Phrase("ties", "PageRank (mean 1)", "PageRank（均值 1）", _SOCIAL),
-    "social_core": Phrase("ties", "core number", "核数", _SOCIAL),
+    "social_pagerank": Phrase("ties", "standing among ties (1: as anyone)", "社交影响力（1 为平均）", _SOCIAL),
+    "social_core": Phrase("ties", "ties within the densest circle", "最紧密圈内联系数", _SOCIAL),
     "social_reciprocity": Phrase("reciprocity", "reciprocated ties (0–1)", "互惠度（0–1）"),
     "social_clustering": Phrase("clustering", "neighbours who know one another (0–1)", "邻居互识度（0–1）"),
     "social_active": Phrase("social activity", "share who started ties of late", "近期主动联系占比"),
-}  # fmt: skip
+}
 
 GENRES_ZH: dict[str, str] = {
-    "Action": "动作", "Adventure": "冒险", "Animation": "动画", "Children's": "儿童", "Comedy": "喜剧", "Crime": "犯罪",
-    "Documentary": "纪录片", "Drama": "剧情", "Fantasy": "奇幻", "Film-Noir": "黑色电影", "Horror": "恐怖",
-    "Musical": "歌舞", "Mystery": "悬疑", "Romance": "爱情", "Sci-Fi": "科幻", "Thriller": "惊悚", "War": "战争",
+    "Action": "动作",
+    "Adventure": "冒险",
+    "Animation": "动画",
+    "Children's": "儿童",
+    "Comedy": "喜剧",
+    "Crime": "犯罪",
+    "Documentary": "纪录片",
+    "Drama": "剧情",
+    "Fantasy": "奇幻",
+    "Film-Noir": "黑色电影",
+    "Horror": "恐怖",
+    "Musical": "歌舞",
+    "Mystery": "悬疑",
+    "Romance": "爱情",
+    "Sci-Fi": "科幻",
+    "Thriller": "惊悚",
+    "War": "战争",
     "Western": "西部",
-}  # fmt: skip
+}
 """Common film genres, so that Chinese names of the first data set are Chinese; a glossary in the config adds to it."""
 
 SENTENCES = {
@@ -88,8 +104,8 @@ SENTENCES = {
         "item": "{label}: {inside} of users against {elsewhere} elsewhere (×{lift}, at least ×{low})",
         "trait": "{label}: {inside} of users against {elsewhere} elsewhere (×{lift}, at least ×{low})",
         "term": "“{label}”: written by {inside} of users against {elsewhere} elsewhere (×{lift}, at least ×{low})",
-        "feature": "{label}: mean {inside} against {elsewhere} elsewhere ({lift} sd, at least {low})",
-        "scaled": "{label}: {lift} sd against elsewhere, at least {low}",
+        "feature": "{label}: mean {inside} against {elsewhere} elsewhere ({lift} × the usual spread, at least {low})",
+        "scaled": "{label}: {lift} × the usual spread from elsewhere, at least {low}",
         "weak": "Weak evidence: of all that was measured, nothing sets these users apart from the other segments",
     },
     "zh": {
@@ -97,12 +113,20 @@ SENTENCES = {
         "item": "{label}：{inside} 的用户，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
         "trait": "{label}：{inside} 的用户，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
         "term": "“{label}”：{inside} 的用户写过，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
-        "feature": "{label}：均值 {inside}，其他分群为 {elsewhere}（{lift} 个标准差，至少 {low}）",
-        "scaled": "{label}：与其他分群相差 {lift} 个标准差，至少 {low}",
+        "feature": "{label}：均值 {inside}，其他分群为 {elsewhere}（相差通常差异的 {lift} 倍，至少 {low}）",
+        "scaled": "{label}：与其他分群相差通常差异的 {lift} 倍，至少 {low}",
         "weak": "证据不足：所有测量中，没有一项使这些用户区别于其他分群",
     },
 }
-_OPAQUE = ("collaborative", "social_axis_", "social_community_", "hour_sin", "hour_cos", "weekday_sin", "weekday_cos")
+FAR = {
+    "en": (("a little lower", "lower", "much lower"), ("a little higher", "higher", "much higher")),
+    "zh": (("略低", "偏低", "明显偏低"), ("略高", "偏高", "明显偏高")),
+}
+"""Words below and above the mean, by less than 0.75, less than 1.75 and more standard deviations."""
+YES = {"en": ("no", "yes", "less often", "more often"), "zh": ("否", "是", "较少", "较多")}
+REASON = {"en": "{label}: {own} (segment: {segment} than usual)", "zh": "{label}：{own}（所在分群：{segment}）"}
+_COMMUNITY = "social.social_community_"
+_OPAQUE = ("collaborative", "social_axis_", "hour_sin", "hour_cos", "weekday_sin", "weekday_cos")
 
 
 def opaque(name: str) -> bool:
@@ -112,9 +136,9 @@ def opaque(name: str) -> bool:
 
 
 def is_share(name: str) -> bool:
-    """Whether a feature is 1 or 0: a value of an attribute, or that it is missing."""
+    """Whether a feature is 1 or 0: a value of an attribute, or that it is missing; or a community of the largest."""
     family, _, column = name.partition(".")
-    return family == "attributes" and ("=" in column or column.endswith("_missing"))
+    return name.startswith(_COMMUNITY) or (family == "attributes" and ("=" in column or column.endswith(MISSING)))
 
 
 def phrase(name: str) -> Phrase:
@@ -122,6 +146,9 @@ def phrase(name: str) -> Phrase:
     family, _, column = name.partition(".")
     if column in PHRASES:
         return PHRASES[column]
+    if name.startswith(_COMMUNITY):
+        number = int(name.removeprefix(_COMMUNITY)) + 1
+        return Phrase(name, f"Community {number}", f"圈子 {number}")
     plain = column.removeprefix(f"{family}_").removeprefix("affinity_").replace("=", ": ").replace("_", " ")
     if family == "interest":
         return Phrase(name, f"affinity to {plain}", f"对{plain}的偏好")
@@ -132,6 +159,17 @@ def phrase(name: str) -> Phrase:
         what = column.removeprefix("funnel_").replace("_to_", " → ").replace("_", " ")
         return Phrase(name, f"conversion {what}", f"{what} 转化率")
     return Phrase(name, plain, plain)
+
+
+def compared(name: str, own: float, segment: float, language: str) -> str:
+    """Where a user and their segment stand on a feature, both in standard deviations from everybody's mean."""
+    label = phrase(name).zh if language == "zh" else phrase(name).en
+    if is_share(name):
+        no, yes, fewer, more = YES[language]
+        told = [yes if own > 0 else no, more if segment > 0 else fewer]
+    else:
+        told = [FAR[language][int(far > 0)][int(np.searchsorted((0.75, 1.75), abs(far)))] for far in (own, segment)]
+    return REASON[language].format(label=label, own=told[0], segment=told[1])
 
 
 def scaled(name: str) -> bool:

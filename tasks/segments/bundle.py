@@ -22,6 +22,8 @@ CALIBRATION = "calibration"
 REASONS = "reasons"
 LADDER = "ladder"
 TEXTS = "texts"
+FILES = _format.FILES
+"""What a bundle consists of: arrays, facts and their sums."""
 _FEATURES = "features."
 _SEPARATOR = "/"
 
@@ -64,6 +66,7 @@ class Segment(Report):
 
     id: str = Field(pattern=r"^s[0-9]{3,}$", description="stable id, never reused")
     name: str = Field(max_length=200)
+    cites: tuple[str, ...] | None = Field(None, description="claims that the name was made of; None: a person's name")
 
 
 class Manifest(Report):
@@ -271,6 +274,16 @@ def _assemble(manifest: Manifest, metas: Any, arrays: dict[str, np.ndarray]) -> 
 
 
 __all__ = [
-    "CURRENT", "Bundle", "Encoder", "Family", "Manifest", "Plugin", "Segment", "content_sha256", "family_state",
-    "load", "save", "to_files",
-]  # fmt: skip
+    "CURRENT",
+    "Bundle",
+    "Encoder",
+    "Family",
+    "Manifest",
+    "Plugin",
+    "Segment",
+    "content_sha256",
+    "family_state",
+    "load",
+    "save",
+    "to_files",
+]

@@ -13,9 +13,13 @@ import numpy as np
 from schemas.artifacts import State
 from schemas.config import CalibrationConfig
 from schemas.errors import DataError
+from schemas.evaluation import Assignment
+from tasks.numerics.groups import means
 from tasks.segments import _distances
 from tasks.segments._matching import relabel
 
+LEAST_FLOOR = 0.05
+"""Of the way to the nearest other segment: nobody nearer than that is too far, however alike the members are."""
 Refit = Callable[[np.ndarray, int], np.ndarray]
 """Refits a candidate on the given row indices with a seed; labels for all rows come back."""
 
@@ -116,13 +120,11 @@ def from_state(state: State, k: int, dimension: int) -> Calibration:
 
 def fit(
     X: np.ndarray,
-    labels: np.ndarray,
-    distance: np.ndarray,
+    found: Assignment,
     *,
     k: int,
     space: str,
     config: CalibrationConfig,
-    second: np.ndarray | None = None,
     refit: Refit | None = None,
     seed: int = 0,
 ) -> Calibration:
@@ -130,30 +132,38 @@ def fit(
 
     Args:
         X: (n, d) vectors the clusterer was fitted on.
-        labels: (n,) labels of `assign(X)`, −1 for noise.
-        distance: (n,) distances of `assign(X)`.
+        found: What `assign(X)` gave.
         k: Number of segments.
         space: "euclidean" or "cosine".
         config: Quantile, slack and folds.
-        second: (n,) second labels of `assign(X)`; none: the nearest other mean.
         refit: Refits the candidate, for the confidence; none, or no folds: an uncalibrated guess, marked as such.
         seed: Seed of the folds and refits.
 
     Raises:
         DataError: a segment without members, which no distance could be calibrated on.
     """
+    labels, distance, second = found
     sizes = np.bincount(labels[labels >= 0], minlength=k)
     if len(sizes) != k or (sizes == 0).any():
         raise DataError(f"calibration: {int((sizes == 0).sum())} of {k} segments have no members; refit with fewer")
-    centroids = _distances.means(X, labels, k)
-    bare = Calibration(space, floors(labels, distance, k, config), centroids, np.array([[-1.0, 1.0], [0.0, 1.0]]), {})
+    centroids = means(X, labels, k, empty=np.nan)
+    least = LEAST_FLOOR * spacing(centroids, space)
+    bounds = np.maximum(floors(labels, distance, k, config), least)
+    bare = Calibration(space, bounds, centroids, np.array([[-1.0, 1.0], [0.0, 1.0]]), {})
     if refit is None or config.folds < 2 or k < 2:
         facts: dict[str, Any] = {"calibrated": False, "users": len(X), "agreement": None}
         return Calibration(space, bare.floors, centroids, bare.knots, facts)
-    seconds = second if second is not None else np.full(len(X), -1)
-    held_out = agreement(bare, X, labels, seconds, refit, config.folds, seed)
+    held_out = agreement(bare, X, labels, second, refit, config.folds, seed)
     facts = {"calibrated": True, "users": len(held_out.agree), "agreement": float(held_out.agree.mean())}
     return Calibration(space, bare.floors, centroids, confidence_knots(held_out), facts)
+
+
+def spacing(centroids: np.ndarray, space: str) -> np.ndarray:
+    """(k,) distance of each mean to the nearest other one; 0 with a single segment."""
+    apart = _distances.table(centroids, centroids, space)
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.min(axis=1)
+    return np.where(np.isfinite(nearest), nearest, 0.0)
 
 
 def floors(labels: np.ndarray, distance: np.ndarray, k: int, config: CalibrationConfig) -> np.ndarray:

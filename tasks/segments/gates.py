@@ -1,33 +1,35 @@
 """The gates between a candidate and the champion's place: pure functions, each of which must say yes.
 
-What is missing or not a number fails. Comparative gates hold the candidate against the champion as measured on the
-same data; where there is no champion yet they pass, and the absolute ones still hold.
+What is missing or not a number fails. Comparisons hold the model that would go live, and its recipe, against what
+readers have today, by the paired interval of the difference; where there is no champion yet they have nothing to
+compare, and the absolute gates still hold.
 """
 
 import math
 from collections.abc import Callable
 from datetime import datetime
 
-from schemas.config import GateConfig
 from schemas.errors import UsageError
-from schemas.reports import Gate, Verdict
-from tasks.segments._gate import NO_CHAMPION, at_least, at_most, difference, fact, free, held
-from tasks.segments._measured import (
+from schemas.gates import (
     CATALOGUE,
-    COSINE,
-    LIFT,
+    MODEL,
     OVER_RANDOM,
+    RECIPE,
     SILHOUETTE,
     STABILITY,
+    UNSEEN,
+    USERS,
+    GateConfig,
     GateInput,
-    SliceFigures,
 )
+from schemas.reports import Difference, Gate, Verdict
+from tasks.segments._gate import NO_CHAMPION, at_least, at_most, free, held, not_below
 from tasks.segments._slices import slice_lift, slice_unassigned
 
-GateFunction = Callable[[GateInput, "GateInput | None", GateConfig], Gate]
+GateFunction = Callable[[GateInput, GateConfig], Gate]
 
 
-def metrics_finite(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def metrics_finite(candidate: GateInput, policy: GateConfig) -> Gate:
     """Every required metric is a finite number with a finite interval."""
     bad = [name for name in candidate.required if not _sound(candidate, name)]
     odd = [name for name in candidate.metrics if candidate.value(name) is not None and not _sound(candidate, name)]
@@ -43,180 +45,196 @@ def _sound(candidate: GateInput, name: str) -> bool:
     return interval is None or all(math.isfinite(end) for end in interval)
 
 
-def one_row_each(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """Every user has exactly one assignment."""
-    users, rows, distinct = candidate.users, candidate.rows, candidate.distinct
-    whole = None not in (users, rows, distinct) and users == rows == distinct and bool(users)
-    why = f"{users} users, {rows} rows, {distinct} distinct users in the assignments"
+def one_row_each(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Every user that the tables know has exactly one assignment."""
+    known, rows, distinct = candidate.known, candidate.rows, candidate.distinct
+    whole = None not in (known, rows, distinct) and known == rows == distinct and bool(known)
+    why = f"{known} users in the tables, {rows} rows of {distinct} distinct users in the assignments"
     return Gate(name="validity.rows", passed=whole, measured=rows, bound="one row for every user", why=why)
 
 
-def unassigned(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def unassigned(candidate: GateInput, policy: GateConfig) -> Gate:
     """Not too many users are without a segment."""
     what = "share of users without a segment"
     return at_most("validity.unassigned", candidate.unassigned_share, policy.max_unassigned, what)
 
 
-def smallest(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def smallest(candidate: GateInput, policy: GateConfig) -> Gate:
     """No segment is too small."""
     size = min(candidate.sizes.values()) if candidate.sizes else None
     return at_least("validity.smallest", size, policy.min_segment_users, "users of the smallest segment")
 
 
-def largest(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def largest(candidate: GateInput, policy: GateConfig) -> Gate:
     """No segment swallows nearly everybody."""
     assigned = sum(candidate.sizes.values())
     share = max(candidate.sizes.values()) / assigned if assigned else None
-    return at_most(
-        "validity.largest", share, policy.max_largest_share, "share of assigned users in the largest segment"
-    )
+    what = "share of assigned users in the largest segment"
+    return at_most("validity.largest", share, policy.max_largest_share, what)
 
 
-def sizes_add_up(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """The segments' sizes and the unassigned are all the rows."""
+def sizes_add_up(candidate: GateInput, policy: GateConfig) -> Gate:
+    """The segments' own sizes and the unassigned are all the rows of the assignments."""
     total = None if candidate.unassigned is None else sum(candidate.sizes.values()) + candidate.unassigned
     why = f"segments and unassigned hold {total} users, the assignments {candidate.rows} rows"
     passed = total is not None and total == candidate.rows
     return Gate(name="validity.sizes", passed=passed, measured=total, bound="sizes + unassigned = rows", why=why)
 
 
-def feature_order(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """The vectors were made from the columns that the bundle declares, in that order."""
-    got, asked = candidate.features_sha256, candidate.expected_features_sha256
-    same = got is not None and got == asked
-    why = "the order of features is the bundle's" if same else "the order of features is missing or not the bundle's"
-    return fact("validity.features", same, "hash of the bundle", why)
+def same_vectors(candidate: GateInput, policy: GateConfig) -> Gate:
+    """The registered bundle makes of raw users the vectors that the segments were fitted on."""
+    if why := candidate.incomparable.get("shifted"):
+        return free("validity.vectors", why)
+    what = "users whose vector by the registered bundle is not that of the fit"
+    return at_most("validity.vectors", candidate.shifted, 0, what)
 
 
-def no_future(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def no_future(candidate: GateInput, policy: GateConfig) -> Gate:
     """Nothing later than as_of changes an assignment."""
-    what = "users whose assignment changes when what came after as_of is taken away"
+    what = "users whose segment changes when rows after as_of are put in"
     return at_most("validity.leak", candidate.leaked, 0, what)
 
 
-def user_coverage(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def user_coverage(candidate: GateInput, policy: GateConfig) -> Gate:
     """The share of users with a segment did not fall beyond the margin."""
-    share = candidate.unassigned_share
-    covered = None if share is None else 1.0 - share
-    if champion is None:
-        return free("coverage.users", NO_CHAMPION)
-    theirs = champion.unassigned_share
-    return difference("coverage.users", covered, None if theirs is None else 1.0 - theirs, policy.coverage_margin)
+    return _compared(USERS, candidate, lambda _: policy.coverage_margin)
 
 
-def catalogue_coverage(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def catalogue_coverage(candidate: GateInput, policy: GateConfig) -> Gate:
     """The share of the catalogue that is recommended did not fall beyond the margin."""
-    if champion is None or LIFT not in candidate.required:
-        return free("coverage.catalogue", NO_CHAMPION if champion is None else "nothing is recommended here")
-    ours, theirs = candidate.detail(LIFT, CATALOGUE), champion.detail(LIFT, CATALOGUE)
-    return difference("coverage.catalogue", ours, theirs, policy.coverage_margin)
+    return _compared(CATALOGUE, candidate, lambda _: policy.coverage_margin)
 
 
-def silhouette(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """Segments are not less separate than the champion's."""
-    return _quality("quality.silhouette", SILHOUETTE, candidate, champion, policy.silhouette_margin)
+def silhouette(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Segments are not less separate than the published ones, of the same users in one space."""
+    return _compared(SILHOUETTE, candidate, lambda _: policy.silhouette_margin, "quality.silhouette")
 
 
-def stability(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """Segments are not less repeatable than the champion's."""
-    return _quality("quality.stability", STABILITY, candidate, champion, policy.stability_margin)
+def stability(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Segments are not less repeatable than the champion's, over the same resamples."""
+    return _compared(STABILITY, candidate, lambda _: policy.stability_margin, "quality.stability")
 
 
-def lift_champion(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """Held-out lift is not below the champion's."""
-    return _quality("lift.champion", LIFT, candidate, champion, policy.lift_margin)
+def lift_recipe(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Held-out precision of the recipe is not below that of the champion's recipe, both fitted on the train slice."""
+    return _compared(RECIPE, candidate, lambda gap: policy.lift_margin * gap.base)
 
 
-def _quality(name: str, metric: str, candidate: GateInput, champion: GateInput | None, margin: float) -> Gate:
+def lift_model(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Precision of the registered labels is not below that of the published ones, on the same slice."""
+    return _compared(MODEL, candidate, lambda gap: policy.lift_margin * gap.base)
+
+
+def lift_unseen(candidate: GateInput, policy: GateConfig) -> Gate:
+    """The recipe is not below the published labels on what users did since those were made."""
+    return _compared(UNSEEN, candidate, lambda gap: policy.lift_margin * gap.base)
+
+
+def _compared(what: str, candidate: GateInput, margin: Callable[[Difference], float], name: str | None = None) -> Gate:
+    """A comparison with the champion; the margin is in the unit of the difference."""
+    if candidate.champion is None:
+        return free(name or what, NO_CHAMPION)
+    gap = candidate.differences.get(what)
+    if gap is None and (why := candidate.incomparable.get(what)):
+        return free(name or what, why)
+    return not_below(name or what, gap, 0.0 if gap is None else margin(gap))
+
+
+def random_recipe(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Recommendations by the recipe beat those of random segments of the same sizes: the whole interval is above 0."""
+    return _over_random("random.recipe", RECIPE, candidate)
+
+
+def random_model(candidate: GateInput, policy: GateConfig) -> Gate:
+    """So do those by the registered labels."""
+    return _over_random("random.model", MODEL, candidate)
+
+
+def _over_random(name: str, metric: str, candidate: GateInput) -> Gate:
     if metric not in candidate.required:
-        return free(name, f"{metric} is not measured here")
-    if champion is None:
-        return free(name, NO_CHAMPION)
-    ours, theirs = _one_space(metric, candidate, champion)
-    interval = candidate.interval(metric)
-    words = "" if interval is None else f" [{interval[0]:.4g}, {interval[1]:.4g}]"
-    return difference(name, ours, theirs, margin, words)
-
-
-def _one_space(metric: str, candidate: GateInput, champion: GateInput) -> tuple[float | None, float | None]:
-    """Both values in one metric space: a silhouette under cosine says nothing beside one under Euclid."""
-    spaces = {side.metrics[metric].space for side in (candidate, champion) if metric in side.metrics}
-    if metric == SILHOUETTE and len(spaces) > 1:
-        return candidate.detail(metric, COSINE), champion.detail(metric, COSINE)
-    return candidate.value(metric), champion.value(metric)
-
-
-def lift_random(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """Recommendations beat those of random segments of the same sizes: the whole interval lies above 0."""
-    if LIFT not in candidate.required:
-        return free("lift.random", "nothing is recommended here")
-    value, interval = candidate.detail(LIFT, OVER_RANDOM), candidate.interval(LIFT, OVER_RANDOM)
-    low = None if value is None or not math.isfinite(value) or interval is None else interval[0]
+        return free(name, "nothing is recommended here")
+    interval = candidate.interval(metric, OVER_RANDOM)
     what = "lower end of the lift over random segments"
-    return held("lift.random", low, "> 0", what, lambda end: end > 0)
+    return held(name, None if interval is None else interval[0], "> 0", what, lambda end: end > 0)
 
 
-def churn(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """Not too many unchanged users would change segment, unless a drift reason is written down."""
-    if champion is None:
+def churn(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Not too many users would change the segment that readers know, unless a drift reason is written down."""
+    if candidate.champion is None:
         return free("churn", NO_CHAMPION)
     measured = None if candidate.churn is None else candidate.churn.value
-    gate = at_most("churn", measured, policy.max_churn, "share of unchanged users who would change segment")
+    gate = at_most("churn", measured, policy.max_churn, "share of published users who would change segment")
     if not gate.passed and gate.measured is not None and (policy.drift_reason or "").strip():
         return gate.model_copy(update={"passed": True, "why": f"{gate.why}; excused: {policy.drift_reason}"})
     return gate
 
 
-def same_data(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """The champion was measured anew on the candidate's data: numbers of another day are never compared."""
-    if champion is None:
-        return free("data.same", NO_CHAMPION)
-    same = bool(candidate.data) and candidate.data == champion.data and candidate.as_of == champion.as_of
-    return fact("data.same", same, "one fingerprint", "measured on one data set" if same else "on different data sets")
-
-
-def fresh(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """The newest event is recent enough, and not after as_of."""
+def fresh(candidate: GateInput, policy: GateConfig) -> Gate:
+    """The newest event is recent enough by the clock, and not in the future."""
     newest = candidate.newest_event
-    age = None if newest is None else (candidate.as_of - newest).total_seconds() / 86_400
+    age = None if newest is None else (candidate.now - newest).total_seconds() / 86_400
     if policy.max_data_age_days is None and age is None:
         return free("data.fresh", "no bound is declared, and there are no dated rows")
     bound = math.inf if policy.max_data_age_days is None else policy.max_data_age_days
     return held("data.fresh", age, f"0 to {bound:.4g} days", "age of the newest event, days", lambda a: 0 <= a <= bound)
 
 
-def validated(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
-    """The inputs and features kept their expectations."""
-    why = {True: "validation passed", False: "validation failed", None: "validation was not run"}[candidate.validated]
-    return fact("data.validated", candidate.validated, "passed", why)
-
-
-def row_counts(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def row_counts(candidate: GateInput, policy: GateConfig) -> Gate:
     """There are about as many users as there were: truncated or doubled data is not learned from."""
-    if champion is None:
-        return at_least("data.rows", candidate.users, 1, "users")
+    if candidate.champion is None:
+        return at_least("data.rows", candidate.known, 1, "users")
     before, (low, high) = candidate.previous_users, policy.row_change
-    ratio = None if not before or candidate.users is None else candidate.users / before
-    what = f"{candidate.users} users, {before} when the champion was fitted, ratio"
+    ratio = None if not before or candidate.known is None else candidate.known / before
+    what = f"{candidate.known} users, {before} when the champion was fitted, ratio"
     return held("data.rows", ratio, f"{low:g} to {high:g}", what, lambda value: low <= value <= high)
 
 
-def published(candidate: GateInput, champion: GateInput | None, policy: GateConfig) -> Gate:
+def users_kept(candidate: GateInput, policy: GateConfig) -> Gate:
+    """The users whom readers know are still there: newcomers do not make up for people who vanished."""
+    if candidate.champion is None:
+        return free("data.kept", NO_CHAMPION)
+    return at_least("data.kept", candidate.kept, policy.min_kept, "share of the published users who are still there")
+
+
+def published(candidate: GateInput, policy: GateConfig) -> Gate:
     """The tables that would be published keep their expectations."""
-    why = {True: "expectations hold", False: "expectations failed", None: "expectations were not checked"}
-    return fact("published", candidate.published, "passed", why[candidate.published])
+    broken = candidate.broken
+    told = "all hold" if not broken else f"broken: {', '.join(broken)}"
+    why = "expectations were not checked" if broken is None else told
+    measured = None if broken is None else float(len(broken))
+    return Gate(name="published", passed=broken == (), measured=measured, bound="0 broken", why=why)
 
 
 GATES: tuple[GateFunction, ...] = (
-    metrics_finite, one_row_each, unassigned, smallest, largest, sizes_add_up, feature_order, no_future, user_coverage,
-    catalogue_coverage, slice_unassigned, slice_lift, silhouette, stability, churn, lift_champion, lift_random,
-    same_data, fresh, validated, row_counts, published,
-)  # fmt: skip
+    metrics_finite,
+    one_row_each,
+    unassigned,
+    smallest,
+    largest,
+    sizes_add_up,
+    same_vectors,
+    no_future,
+    user_coverage,
+    catalogue_coverage,
+    slice_unassigned,
+    slice_lift,
+    silhouette,
+    stability,
+    churn,
+    lift_recipe,
+    lift_model,
+    lift_unseen,
+    random_recipe,
+    random_model,
+    fresh,
+    row_counts,
+    users_kept,
+    published,
+)
 
 
 def verdict(
     candidate: GateInput,
-    champion: GateInput | None,
     policy: GateConfig,
     *,
     decided_at: datetime | None = None,
@@ -225,13 +243,12 @@ def verdict(
     """Whether the candidate may replace the champion: only if every gate passes.
 
     Args:
-        candidate: As measured on its data.
-        champion: As measured on the same data; None: there is none yet.
+        candidate: As measured, with its differences from the champion.
         policy: Bounds and margins.
         decided_at: UTC moment of the decision, for the record.
         gates: Which gates are asked; tests leave one out to see that it is missed.
     """
-    asked = tuple(gate(candidate, champion, policy) for gate in gates)
+    asked = tuple(gate(candidate, policy) for gate in gates)
     passed = bool(asked) and all(gate.passed for gate in asked)
     return Verdict(promoted=passed, gates=asked, override=None, decided_at=decided_at)
 
@@ -248,4 +265,4 @@ def override(refusal: Verdict, author: str, reason: str) -> Verdict:
     return refusal.model_copy(update={"promoted": True, "override": f"{author}: {reason}"})
 
 
-__all__ = ["GATES", "GateInput", "SliceFigures", "override", "verdict"]
+__all__ = ["GATES", "GateInput", "override", "verdict"]

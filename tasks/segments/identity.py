@@ -1,7 +1,8 @@
 """Which new cluster is which old segment, told with its evidence; ids are never reused.
 
-Clusters are paired one to one by shared members and centroids together (Hungarian). A pair continues its id where
-enough members stayed on both sides and the centroid is still there; the rest is told as split, merged, born or died.
+Identity means people: a segment keeps its id where its members stay together. Members are those whom readers were told;
+who had no segment before counts for neither side. Of the pairs that meet the rule as many as possible are made
+(Hungarian), so that whatever meets it keeps its id; the rest is told as split, merged, born or died.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 COSINE_WEIGHT = 0.25  # members decide; centroids settle what members leave open
 ALONE_COSINE = 0.9  # asked of centroids where no member is known on both sides
+_CERTAIN = 10.0  # more than any score: pairs that meet the rule come before all that do not
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,17 @@ def first(k: int, next_number: int = 1) -> Lineage:
 def match(old: Clusters, old_ids: Sequence[str], new: Clusters, config: IdentityConfig, next_number: int) -> Lineage:
     """Give each new cluster the id of the old segment that it continues, or a new one.
 
-    Continued: at least `min_overlap` of the old members (of those known on both sides) are in the new cluster and make
-    at least that share of it, and the centroids' cosine, measured from the mean of the old segments, is at least
-    `min_cosine`, or the two are each other's nearest. Split: two or more new clusters, made mostly of the old segment's
-    members, each took `split_share` of them. Merged: two or more old segments gave most of their members to one new
-    cluster, each making `split_share` of it. Where a segment has no member on both sides, centroids alone decide.
+    Continued: at least `min_overlap` of the old members (of those still known) are in the new cluster and make at least
+    that share of its users who had a segment, and the centroids' cosine, measured from the mean of the old segments, is
+    at least `min_cosine`, or the two are each other's nearest. Split: two or more new clusters, made mostly of the old
+    segment's members, each took `split_share` of them. Merged: two or more old segments gave most of their members to
+    one new cluster, each making `split_share` of it. Where nobody of a segment is known any more, and nobody of a
+    cluster had a segment, centroids alone decide.
 
     Args:
-        old: The champion's clusters, centroids in the new space (`warm_centroids`).
+        old: The segments as published; centroids in the new space (`warm_centroids`).
         old_ids: (k_old,) ids by old label.
-        new: The candidate's clusters.
+        new: The candidate's clusters; centroids of their members who had a segment, of all where none had.
         config: Thresholds.
         next_number: First number never used in an id.
 
@@ -108,8 +111,11 @@ def _shared(old: Clusters, new: Clusters) -> tuple[np.ndarray, np.ndarray]:
     """Labels of the users known on both sides, old and new."""
     import polars as pl
 
-    left = pl.DataFrame({"u": old.users, "a": old.labels.astype(np.int64)})
-    both = left.join(pl.DataFrame({"u": new.users, "b": new.labels.astype(np.int64)}), on="u")
+    left, right = (
+        pl.DataFrame({"u": side.users, name: side.labels.astype(np.int64)}, schema_overrides={"u": pl.String})
+        for side, name in ((old, "a"), (new, "b"))
+    )
+    both = left.join(right, on="u")
     return both["a"].to_numpy(), both["b"].to_numpy()
 
 
@@ -118,7 +124,7 @@ def _evidence(old: Clusters, new: Clusters) -> _Evidence:
     k_old, k_new = len(old.centroids), len(new.centroids)
     counts = overlaps(a, b, k_old, k_new)
     mine = np.bincount(a[a >= 0], minlength=k_old)[:, None]
-    theirs = np.bincount(b[b >= 0], minlength=k_new)[None, :]
+    theirs = counts.sum(axis=0, keepdims=True)
     forward, backward = counts / np.maximum(mine, 1), counts / np.maximum(theirs, 1)
     middle = np.nanmean(old.centroids, axis=0) if np.isfinite(old.centroids).any() else 0.0
     there = np.isfinite(old.centroids).all(axis=1)[:, None] & np.isfinite(new.centroids).all(axis=1)[None, :]
@@ -126,7 +132,7 @@ def _evidence(old: Clusters, new: Clusters) -> _Evidence:
     cosine = np.where(there, 1.0 - _distances.table(left, right, "cosine"), np.nan)
     distance = np.where(there, _distances.table(left, right, "euclidean"), np.inf)
     near = (distance <= distance.min(axis=0, keepdims=True)) & (distance <= distance.min(axis=1, keepdims=True)) & there
-    return _Evidence(forward, backward, cosine, near, (mine == 0) | (theirs == 0))
+    return _Evidence(forward, backward, cosine, near, (mine == 0) & (theirs == 0))
 
 
 def _continued(evidence: _Evidence, config: IdentityConfig) -> dict[int, int]:
@@ -136,7 +142,8 @@ def _continued(evidence: _Evidence, config: IdentityConfig) -> dict[int, int]:
     stayed = (evidence.forward >= config.min_overlap) & (evidence.backward >= config.min_overlap)
     placed = (cosine >= config.min_cosine) | evidence.near
     alone = evidence.blind & evidence.near & (cosine >= max(ALONE_COSINE, config.min_cosine))
-    return {new: old for old, new in pairs(score) if (stayed & placed | alone)[old, new]}
+    qualifies = stayed & placed | alone
+    return {new: old for old, new in pairs(score + _CERTAIN * qualifies) if qualifies[old, new]}
 
 
 def _changes(
@@ -225,7 +232,13 @@ def _wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 def transitions(
-    old: "pl.DataFrame | None", new: "pl.DataFrame", as_of: datetime, model_version: str, *, complete: bool = True
+    old: "pl.DataFrame | None",
+    new: "pl.DataFrame",
+    as_of: datetime,
+    model_version: str,
+    *,
+    revision: int | None = None,
+    complete: bool = True,
 ) -> "pl.DataFrame":
     """Who changed segment, entered one or left one: schemas.tables.TRANSITIONS, sorted by user.
 
@@ -234,6 +247,7 @@ def transitions(
         new: The assignments now.
         as_of: The moment of the change.
         model_version: Of the new assignments.
+        revision: Of the pointer that the change is published with.
         complete: Whether `new` speaks of all users; if not, users missing in it have not left.
     """
     import polars as pl
@@ -242,11 +256,14 @@ def transitions(
     before = old.select(keys) if old is not None else new.select(keys).clear()
     both = before.rename({tables.SEGMENT_ID: tables.FROM_SEGMENT_ID}).join(
         new.select(keys).rename({tables.SEGMENT_ID: tables.TO_SEGMENT_ID}),
-        on=tables.USER_ID, how="full" if complete else "right", coalesce=True,
-    )  # fmt: skip
+        on=tables.USER_ID,
+        how="full" if complete else "right",
+        coalesce=True,
+    )
     changed = both.filter(pl.col(tables.FROM_SEGMENT_ID).ne_missing(pl.col(tables.TO_SEGMENT_ID)))
     stamped = changed.with_columns(
         pl.lit(model_version).alias(tables.MODEL_VERSION),
+        pl.lit(revision).alias(tables.REVISION),
         pl.lit(as_of).dt.cast_time_unit("us").dt.convert_time_zone("UTC").alias(tables.AS_OF),
     )
     schema = tables.TRANSITIONS.polars_schema()

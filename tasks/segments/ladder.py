@@ -1,8 +1,9 @@
 """What a user with few events gets: the rung that was measured to be right most often at that many events.
 
-The rungs, from the fullest: the segmenter itself; a classifier of attributes and first texts; a classifier of
-attributes; the prior, which is the commonest segment. Each is measured by cutting known users down to 0, 1, 3, … events
-and asking how often it names the segment that their full history gave them.
+The rungs, from the fullest: the segmenter itself, which leaves out users who are far from every segment; the nearest
+segment, however far; a classifier of attributes and first texts; a classifier of attributes; the prior, which is the
+commonest segment. Each is measured by cutting known users down to their first 0, 1, 3, … events, as they were known
+then, and asking how often it names the segment that their full history gave them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +13,9 @@ import numpy as np
 
 from schemas.artifacts import State
 from schemas.errors import DataError
-from tasks.segments._reasons import standardise
+from tasks.segments.reasons import standardise
 
-FULL, PRIOR = "full", "prior"
+FULL, NEAREST, PRIOR = "full", "nearest", "prior"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Ladder:
         rungs: Names, from the fullest to the prior.
         accuracy: (r, m) share of users whose full-history segment the rung names.
         prior: (k,) share of users of each segment.
-        classifiers: Rung -> classifier, for the rungs between the first and the last.
+        classifiers: Rung -> classifier, for those that are one.
         users: How many users it was measured on.
     """
 
@@ -66,7 +67,9 @@ class Ladder:
     classifiers: Mapping[str, Classifier]
     users: int
 
-    def choose(self, counts: np.ndarray, blocks: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def choose(
+        self, counts: np.ndarray, blocks: Mapping[str, np.ndarray], reached: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The rung of each user and its measured accuracy.
 
         The fullest, unless another one was right clearly more often: by more than 1.96 standard errors of the
@@ -75,6 +78,7 @@ class Ladder:
         Args:
             counts: (n,) events of each user. Users with more than were measured get the fullest rung.
             blocks: Their blocks; a rung of whose blocks nothing is known is not open to a user.
+            reached: (n,) whether their vectors name a nearest segment at all.
 
         Returns:
             (n,) number of the rung, and (n,) its accuracy at that many events; 1 beyond the measured range.
@@ -84,6 +88,8 @@ class Ladder:
         for at, name in enumerate(self.rungs):
             if name in self.classifiers:
                 table[~self.classifiers[name].known(blocks), at] = -1.0
+            elif name == NEAREST:
+                table[~reached, at] = -1.0
         best, rows = table.argmax(axis=1), np.arange(len(counts))
         full, top = table[:, 0], table[rows, best]
         error = np.sqrt((full * (1 - full) + top * (1 - top)) / max(self.users, 1))
@@ -93,7 +99,7 @@ class Ladder:
         return best, np.where(rich, 1.0, table[rows, best])
 
     def labels(self, rung: int, blocks: Mapping[str, np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) first and second labels that a rung below the fullest gives; second −1 with a single segment."""
+        """(n,) first and second labels that a classifier or the prior gives; second −1 with a single segment."""
         name = self.rungs[rung]
         scores = self.classifiers[name].scores(blocks) if name in self.classifiers else np.tile(self.prior, (n, 1))
         order = np.argsort(-scores, axis=1, kind="stable")
@@ -179,9 +185,13 @@ def _by_class(coefficients: np.ndarray, intercepts: np.ndarray) -> tuple[np.ndar
 
 
 def held_out(
-    views: Sequence[Mapping[str, np.ndarray]], names: Sequence[str], labels: np.ndarray, k: int, folds: int,
+    views: Sequence[Mapping[str, np.ndarray]],
+    names: Sequence[str],
+    labels: np.ndarray,
+    k: int,
+    folds: int,
     rng: np.random.Generator,
-) -> list[np.ndarray]:  # fmt: skip
+) -> list[np.ndarray]:
     """(n,) labels for each view of n users, by a classifier that was fitted on all views of the other users.
 
     Args:

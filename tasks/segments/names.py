@@ -1,49 +1,76 @@
-"""Names from evidence: distinct, repeatable, offline.
+"""Names from evidence: distinct, repeatable, offline, and held against today's evidence at each retrain.
 
 A name is made of what a profile claims, most telling first: two categories (or terms, or attributes), a habit where
 activity, recency or breadth stand out, then more of both, then a title, until no other segment has the name. A segment
-whose claims are small "leans to" them, and one without claims says that it has no clear profile.
+whose claims are small "leans to" them, and one without claims says that it has no clear profile. With a name goes what
+it cites, so that the next retrain can tell whether it is still true.
 """
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from schemas.reports import SegmentProfile
+from schemas.reports import Claim, SegmentProfile
 from tasks.segments._words import phrase
-from tasks.segments.profiles import SMALL, strength, titled
+from tasks.segments.profiles import SMALL, cite, strength, titled
 
 Language = Literal["en", "zh"]
 _LARGE = 0.5  # effect, at the interval's nearer end, that earns words for a habit: medium (Cohen 1988)
 _LONGEST = 40  # letters of one part of a name
 _FORMS = {
-    "en": {"and": " & ", "comma": ", ", "fans": "{0}: {1}", "lean": "Leaning to {0}", "only": "Fans of {0}",
-           "none": "No clear profile", "id": "{0} ({1})", "number": "{0} {1}"},
-    "zh": {"and": "与", "comma": "，", "fans": "{0}：{1}", "lean": "略偏{0}", "only": "{0}爱好者",
-           "none": "特征不明显", "id": "{0}（{1}）", "number": "{0} {1}"},
-}  # fmt: skip
+    "en": {
+        "and": " & ",
+        "comma": ", ",
+        "fans": "{0}: {1}",
+        "lean": "Leaning to {0}",
+        "only": "Fans of {0}",
+        "none": "No clear profile",
+        "id": "{0} ({1})",
+        "number": "{0} {1}",
+    },
+    "zh": {
+        "and": "与",
+        "comma": "，",
+        "fans": "{0}：{1}",
+        "lean": "略偏{0}",
+        "only": "{0}爱好者",
+        "none": "特征不明显",
+        "id": "{0}（{1}）",
+        "number": "{0} {1}",
+    },
+}
 
 
-def names(profiles: Sequence[SegmentProfile], kept: Mapping[str, str], language: Language = "en") -> tuple[str, ...]:
-    """A name for each segment, in the order of `profiles`; no new name is like another name.
+class Part(NamedTuple):
+    """A piece of a name, and the claims that it is made of."""
+
+    text: str
+    cites: tuple[str, ...]
+
+
+def named(
+    profiles: Sequence[SegmentProfile], kept: Mapping[str, str], language: Language = "en"
+) -> tuple[SegmentProfile, ...]:
+    """The profiles with a name for each, and what it cites; no new name is like another name.
 
     Two names are alike when they differ only in case, width, spaces or the order of their parts. The outcome does not
     depend on the order of `profiles`: names are given out in the order of the ids.
 
     Args:
         profiles: With their claims.
-        kept: Segment id -> the name it has already, from the champion or from a person; never changed.
+        kept: Segment id -> the name that it keeps: a person's, or the champion's where it is still true. What such a
+            name cites stands in the profile already.
         language: Of the words around the parts.
     """
     taken = {_likeness(name) for name in kept.values()}
-    found = dict(kept)
+    found: dict[str, dict[str, object]] = {name: {"name": said} for name, said in kept.items()}
     for profile in sorted(profiles, key=lambda one: one.segment_id):
         if profile.segment_id not in kept:
-            name = next(name for name in _proposals(profile, language) if _likeness(name) not in taken)
-            taken.add(_likeness(name))
-            found[profile.segment_id] = name
-    return tuple(found[profile.segment_id] for profile in profiles)
+            part = next(part for part in _proposals(profile, language) if _likeness(part.text) not in taken)
+            taken.add(_likeness(part.text))
+            found[profile.segment_id] = {"name": part.text, "cites": part.cites}
+    return tuple(profile.model_copy(update=found[profile.segment_id]) for profile in profiles)
 
 
 def _likeness(name: str) -> frozenset[str]:
@@ -54,54 +81,68 @@ def _likeness(name: str) -> frozenset[str]:
     return frozenset(plain.split())
 
 
-def _proposals(profile: SegmentProfile, language: Language) -> Iterator[str]:
+def _proposals(profile: SegmentProfile, language: Language) -> Iterator[Part]:
     """Names from short to long; the last ones hold the id and a number, and never end."""
     form = _FORMS[language]
-    titles = [title for claim in profile.claims if claim.kind == "item" and (title := _short(claim.label))]
+    items = [Part(title, (cite(c),)) for c in profile.claims if c.kind == "item" and (title := _short(c.label))]
     bases = _bases(_subjects(profile, strong=True), _adjectives(profile, language), form)
-    bases = bases or _weak_bases(profile, titles, form)
+    bases = bases or _weak_bases(profile, items, form)
     yield from bases
-    yield from (form["fans"].format(bases[0], title) for title in titles if bases and title not in bases[0])
-    last = form["id"].format(bases[0] if bases else form["none"], profile.segment_id)
+    for item in items:
+        if bases and item.text not in bases[0].text:
+            yield Part(form["fans"].format(bases[0].text, item.text), bases[0].cites + item.cites)
+    first = bases[0] if bases else Part(form["none"], ())
+    last = Part(form["id"].format(first.text, profile.segment_id), first.cites)
     yield last
-    yield from (form["number"].format(last, number) for number in count(2))
+    yield from (Part(form["number"].format(last.text, number), last.cites) for number in count(2))
 
 
-def _bases(subjects: list[str], adjectives: list[str], form: Mapping[str, str]) -> list[str]:
+def _joined(sign: str, parts: Sequence[Part]) -> Part:
+    return Part(sign.join(part.text for part in parts), tuple(cited for part in parts for cited in part.cites))
+
+
+def _bases(subjects: list[Part], adjectives: list[Part], form: Mapping[str, str]) -> list[Part]:
     """Two subjects and an adjective, then more of either; without subjects the adjectives alone."""
-    heads = [form["and"].join(subjects[:n]) for n in range(min(2, len(subjects)), len(subjects) + 1) if n]
+    heads = [_joined(form["and"], subjects[:n]) for n in range(min(2, len(subjects)), len(subjects) + 1) if n]
     if not heads:
-        return [_capital(form["comma"].join(adjectives[:n])) for n in range(1, len(adjectives) + 1)]
+        alone = [_joined(form["comma"], adjectives[:n]) for n in range(1, len(adjectives) + 1)]
+        return [Part(_capital(part.text), part.cites) for part in alone]
     few = min(1, len(adjectives))
-    tails = [form["comma"].join(["", *adjectives[:n]]) for n in range(few, len(adjectives) + 1)]
-    return [head + tail for tail in tails for head in heads]
+    return [_joined(form["comma"], [head, *adjectives[:n]]) for n in range(few, len(adjectives) + 1) for head in heads]
 
 
-def _subjects(profile: SegmentProfile, strong: bool) -> list[str]:
+def _subjects(profile: SegmentProfile, strong: bool) -> list[Part]:
     """What the segment is about: categories, or else terms; attributes only where neither is known of; each once."""
     kind = next((k for k in ("category", "term", "trait") if any(c.kind == k for c in profile.claims)), None)
     claims = [c for c in profile.claims if c.kind == kind and (strength(c) >= SMALL) == strong]
-    parts = (f"“{_short(c.label)}”" if kind == "term" else _short(c.label) for c in claims[:4])
-    return list(dict.fromkeys(part for part in parts if part))
+    return _once((f"“{_short(c.label)}”" if kind == "term" else _short(c.label), c) for c in claims[:4])
 
 
-def _adjectives(profile: SegmentProfile, language: Language) -> list[str]:
+def _adjectives(profile: SegmentProfile, language: Language) -> list[Part]:
     """Words for how the segment behaves, where the difference is at least of medium size."""
     found = []
     for claim in profile.claims:
         words = phrase(claim.key).adjectives if claim.kind == "feature" and claim.effect >= _LARGE else {}
         if words:
-            found.append(words[language][0 if claim.lift > 0 else 1])
-    return list(dict.fromkeys(found))
+            found.append((words[language][0 if claim.lift > 0 else 1], claim))
+    return _once(found)
 
 
-def _weak_bases(profile: SegmentProfile, titles: list[str], form: Mapping[str, str]) -> list[str]:
+def _once(pairs: Iterable[tuple[str, Claim]]) -> list[Part]:
+    """Each text once, with the first claim that says it."""
+    found: dict[str, Part] = {}
+    for text, claim in pairs:
+        if text:
+            found.setdefault(text, Part(text, (cite(claim),)))
+    return list(found.values())
+
+
+def _weak_bases(profile: SegmentProfile, items: list[Part], form: Mapping[str, str]) -> list[Part]:
     """What to call a segment that no topic and no habit sets apart by more than a small effect."""
     leaning = _subjects(profile, strong=False)
-    pairs = [
-        form["lean"].format(form["and"].join(leaning[:n])) for n in range(min(2, len(leaning)), len(leaning) + 1) if n
-    ]
-    return pairs or [form["only"].format(title) for title in titles]
+    heads = [_joined(form["and"], leaning[:n]) for n in range(min(2, len(leaning)), len(leaning) + 1) if n]
+    pairs = [Part(form["lean"].format(head.text), head.cites) for head in heads]
+    return pairs or [Part(form["only"].format(item.text), item.cites) for item in items]
 
 
 def _capital(word: str) -> str:

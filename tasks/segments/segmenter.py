@@ -12,10 +12,10 @@ from schemas.config import CalibrationConfig
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
 from tasks.segments._decision import Decision, climb
-from tasks.segments._reasons import Reasons
 from tasks.segments._rows import Block, Rows, aligned, complete, event_counts, union
 from tasks.segments.calibration import Calibration
 from tasks.segments.ladder import Ladder
+from tasks.segments.reasons import Reasons
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +44,7 @@ class Represents(Protocol):
 
 @dataclass(frozen=True)
 class Segmenter:
-    """Everything fitted, ready to assign. Assembled in serving/compose.py, from a bundle or fresh from training.
+    """Everything fitted, ready to assign. Assembled in models/assemble.py, from a bundle or fresh from training.
 
     Attributes:
         ids: (k,) segment ids by label.
@@ -136,7 +136,7 @@ class Segmenter:
         why = {int(row): "no segment is dense enough here" for row in np.flatnonzero((nearest < 0) & finite)}
         why |= {int(row): "the vector is not finite" for row in np.flatnonzero(~finite)}
         why |= {
-            int(row): f"too far from {self.ids[nearest[row]]}: distance {distance[row]:.3g}, floor {floor[row]:.3g}"
+            int(row): f"too far from the nearest segment: distance {distance[row]:.3g}, floor {floor[row]:.3g}"
             for row in np.flatnonzero(far)
         }
         why |= {int(row): f"confidence {sure[row]:.2f} is below the bound" for row in np.flatnonzero(unsure)}
@@ -206,6 +206,14 @@ def stacked(blocks: Mapping[str, np.ndarray], order: Sequence[Block]) -> np.ndar
 
 
 __all__ = [
-    "ASSIGNED", "UNASSIGNED", "Assigns", "Block", "Decision", "Represents", "Rows", "Segmenter", "reason_columns",
+    "ASSIGNED",
+    "UNASSIGNED",
+    "Assigns",
+    "Block",
+    "Decision",
+    "Represents",
+    "Rows",
+    "Segmenter",
+    "reason_columns",
     "stacked",
-]  # fmt: skip
+]

@@ -1,19 +1,24 @@
 """The one rule for choosing among candidates, and the reasons in words.
 
-1. Refuse what is degenerate: too much noise, too few segments, a segment too small or too large.
-2. Of the rest take the highest held-out lift (on the validation slice). A fresh candidate's lift is first lowered by
-   `churn_price` × the churn it forces beyond that of the best warm candidate. Where no candidate has a lift,
-   silhouette stands in its place; candidates without the measure come last.
-3. Values within `tie` of the best, relative, are ties: the more stable candidate wins, then the one with fewer
-   segments, then the first by name.
+1. Refuse what is degenerate: too much noise, too few segments, a segment too small or too large, or a representation
+   kept from the champion that no longer covers today's data; and of candidates that make the same segments those that
+   asked for more than there are, where one asked for just as many.
+2. Of the rest take the highest held-out lift (on the validation slice), less `churn_price` × the share of the known
+   users that a candidate would move. Where no candidate has a lift, silhouette stands in its place; candidates without
+   the measure come last.
+3. What chance cannot tell from the best is a tie: a value within `tie` of it, relative, or one whose paired interval of
+   the difference, over users and seeds, reaches 0. Of ties the one with fewer segments wins, then a fresh one that
+   moves nobody, for it is what is live already, then the more stable one, then the first by name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.config import SelectConfig
 from schemas.errors import DataError
-from schemas.reports import Choice, EvaluationReport
+from schemas.reports import Choice, Difference, EvaluationReport
 
+Compare = Callable[[str, str], Difference | None]
+"""Names of two candidates -> how far the first lies above the second, in lift, with its paired interval."""
 LIFT = "heldout_lift"
 SILHOUETTE = "silhouette"
 STABILITY = "stability"
@@ -21,6 +26,8 @@ BALANCE = "balance"
 NOISE = "noise_share"
 CHURN = "churn"
 """Metric of a report: share of known users whom the candidate would move to another segment. Absent counts as 0."""
+UNKNOWN, SILENT, VARIANCE = "basis.unknown.", "basis.silent.", "basis.variance"
+"""Metrics of a representation kept from the champion: what it does not know, sees less of, and how much it keeps."""
 WORDS = {LIFT: "held-out lift on the validation slice", SILHOUETTE: "silhouette"}
 """What the reasons call a measure."""
 
@@ -28,10 +35,10 @@ WORDS = {LIFT: "held-out lift on the validation slice", SILHOUETTE: "silhouette"
 def refusals(report: EvaluationReport, config: SelectConfig) -> tuple[str, ...]:
     """Why a candidate may not be chosen, in words and numbers; empty: it may.
 
-    Reads the metrics `noise_share` and `balance` (details count, smallest_users, largest_share); one that was not
-    measured refuses nothing, one that came out missing does.
+    Reads the metrics `noise_share`, `balance` (details count, smallest_users, largest_share) and `basis.*`; one that
+    was not measured refuses nothing, one that came out missing does.
     """
-    found: list[str] = []
+    found = _uncovered(report, config)
     noise, sizes = report.value(NOISE), report.metrics.get(BALANCE)
     if noise is not None and noise > config.max_noise:
         found.append(f"{noise:.1%} of the users have no segment, more than {config.max_noise:.1%}")
@@ -50,12 +57,36 @@ def refusals(report: EvaluationReport, config: SelectConfig) -> tuple[str, ...]:
     return tuple(found)
 
 
-def choose(reports: Sequence[EvaluationReport], config: SelectConfig, measure: str = LIFT) -> Choice:
+def _uncovered(report: EvaluationReport, config: SelectConfig) -> list[str]:
+    """In what the representation that a candidate keeps does not cover today's data."""
+    shares = {name: metric.value or 0.0 for name, metric in report.metrics.items()}
+    told = "the champion's representation"
+    found = [
+        f"{told} does not know {share:.1%} of {name.removeprefix(UNKNOWN)}, more than {config.max_unknown:.1%}"
+        for name, share in shares.items()
+        if name.startswith(UNKNOWN) and share > config.max_unknown
+    ]
+    found += [
+        f"{told} sees nothing in {name.removeprefix(SILENT)} of {share:.1%} of the users whom a fresh one sees, more "
+        f"than {config.max_silent:.1%}"
+        for name, share in shares.items()
+        if name.startswith(SILENT) and share > config.max_silent
+    ]
+    if VARIANCE in shares and shares[VARIANCE] < config.min_variance:
+        kept = f"keeps {shares[VARIANCE]:.1%} of the variance that a fresh one would, less than"
+        found.append(f"{told} {kept} {config.min_variance:.1%}")
+    return found
+
+
+def choose(
+    reports: Sequence[EvaluationReport], config: SelectConfig, compare: Compare | None = None, measure: str = LIFT
+) -> Choice:
     """Choose a candidate by the rule above.
 
     Args:
         reports: One per candidate; what a report already refuses stays refused.
         config: Bounds, tie and the price of churn.
+        compare: Paired differences of held-out lift; None: only values within `tie` are ties.
         measure: Metric to choose by, higher is better.
 
     Raises:
@@ -66,37 +97,81 @@ def choose(reports: Sequence[EvaluationReport], config: SelectConfig, measure: s
         raise DataError(f"candidates must be named apart, and at least one is needed; got {names}")
     refused = {r.candidate: tuple(dict.fromkeys((*r.refused, *refusals(r, config)))) for r in reports}
     refused = {name: reasons for name, reasons in refused.items() if reasons}
+    refused |= _overasked([report for report in reports if report.candidate not in refused])
     left = [report for report in reports if report.candidate not in refused]
     if not left:
         listed = " | ".join(f"{name}: {'; '.join(reasons)}" for name, reasons in refused.items())
         raise DataError(f"every candidate was refused; widen the search or the bounds of select. {listed}")
     used = measure if any(_value(report, measure) is not None for report in left) else SILHOUETTE
-    priced = {report.candidate: _priced(report, left, used, config) for report in left}
-    ranking = rank(left, priced, config.tie)
+    priced = {report.candidate: _priced(report, used, config) for report in left}
+    tied = _ties(left, priced, config, compare if used == measure else None, used)
+    ranking = rank(left, priced, tied)
     return Choice(
         chosen=ranking[0].candidate,
-        reason=explain(ranking, priced, used, measure, config),
+        reason=explain(ranking, priced, used, measure, tied),
         ranking=tuple(report.candidate for report in ranking),
         refused=refused,
         pareto=pareto(left, (used, SILHOUETTE, STABILITY, BALANCE)),
     )
 
 
-def merit(report: EvaluationReport) -> float | None:
-    """What a search maximises: held-out lift, or silhouette where there is none; None: refused."""
-    if report.refused:
-        return None
-    lift = report.value(LIFT)
-    return report.value(SILHOUETTE) if lift is None else lift
+def _overasked(reports: Sequence[EvaluationReport]) -> dict[str, tuple[str, ...]]:
+    """Candidates that asked for more segments than they found, where another asked for just those."""
+    exact = {one.partition: one.candidate for one in reversed(reports) if one.partition and _missing(one) == 0}
+    return {
+        one.candidate: (
+            f"asked for {one.params['k']} segments and makes the {_count(one)} of {exact[one.partition]}: there are no "
+            "more kinds of users",
+        )
+        for one in reports
+        if one.partition in exact and _missing(one)
+    }
 
 
-def rank(reports: Sequence[EvaluationReport], values: dict[str, float], tie: float) -> list[EvaluationReport]:
-    """Best first: again and again the best of what is left, ties (relative to the best value) by `_tiebreak`."""
+def _missing(report: EvaluationReport) -> int | None:
+    """Segments that were asked for and not found; None where the algorithm decides how many there are."""
+    asked, found = report.params.get("k"), _count(report)
+    return None if asked is None or found is None or report.params.get("height") else max(asked - found, 0)
+
+
+def _count(report: EvaluationReport) -> int | None:
+    sizes = report.metrics.get(BALANCE)
+    return None if sizes is None else sizes.details.get("count")
+
+
+def merit(report: EvaluationReport, measure: str) -> float | None:
+    """What a search maximises, on one scale for the whole study; None: refused, or without the measure."""
+    return None if report.refused else _value(report, measure)
+
+
+Tied = Callable[[str, str], bool]
+"""Names of the best of some candidates and of another: whether chance cannot tell them apart."""
+
+
+def _ties(
+    reports: Sequence[EvaluationReport],
+    priced: dict[str, float],
+    config: SelectConfig,
+    compare: Compare | None,
+    used: str,
+) -> Tied:
+    paid = {r.candidate: (_value(r, used) or 0.0) - priced[r.candidate] for r in reports}
+
+    def tied(best: str, other: str) -> bool:
+        if best == other or _close(priced[other], priced[best], config.tie):
+            return True
+        gap = compare(best, other) if compare is not None and priced[other] > float("-inf") else None
+        return gap is not None and gap.low - paid[best] + paid[other] <= 0
+
+    return tied
+
+
+def rank(reports: Sequence[EvaluationReport], values: dict[str, float], tied: Tied) -> list[EvaluationReport]:
+    """Best first: again and again the best of what is left, ties with it by `_tiebreak`."""
     left, ranking = list(reports), []
     while left:
-        best = max(values[report.candidate] for report in left)
-        tied = [report for report in left if _tied(values[report.candidate], best, tie)]
-        ranking.append(min(tied, key=_tiebreak))
+        best = max(left, key=lambda report: values[report.candidate]).candidate
+        ranking.append(min((report for report in left if tied(best, report.candidate)), key=_tiebreak))
         left.remove(ranking[-1])
     return ranking
 
@@ -116,30 +191,29 @@ def pareto(reports: Sequence[EvaluationReport], measures: Sequence[str]) -> tupl
     )
 
 
-def explain(
-    ranking: Sequence[EvaluationReport], priced: dict[str, float], used: str, measure: str, config: SelectConfig
-) -> str:
+def explain(ranking: Sequence[EvaluationReport], priced: dict[str, float], used: str, measure: str, tied: Tied) -> str:
     """One paragraph: what the chosen one measured, against whom, and which step of the rule decided."""
     first, rest = ranking[0], ranking[1:]
     name = WORDS.get(used, used)
     words = [f"{first.candidate} was chosen by {name}, {_shown(_value(first, used))}, among {len(ranking)} candidates."]
+    if _missing(first):
+        words.append(f"It asked for {first.params['k']} segments; the users make only {_count(first)}.")
     if used != measure:
         words.append(f"No candidate has {WORDS.get(measure, measure)}, so {name} decided.")
-    best = max(priced.values())
-    tied = [report for report in rest if _tied(priced[report.candidate], best, config.tie)]
-    if tied:
-        words.append(_told_apart(first, tied, used, config))
+    best = max(ranking, key=lambda report: priced[report.candidate]).candidate
+    if alike := [report for report in rest if tied(best, report.candidate)]:
+        words.append(_told_apart(first, alike, used))
     elif rest:
         words.append(f"Next is {rest[0].candidate} with {_shown(_value(rest[0], used))}.")
     return " ".join([*words, *_lowered(ranking, priced, used)])
 
 
-def _told_apart(first: EvaluationReport, tied: Sequence[EvaluationReport], used: str, config: SelectConfig) -> str:
+def _told_apart(first: EvaluationReport, tied: Sequence[EvaluationReport], used: str) -> str:
     """How a tie was broken."""
     others = ", ".join(f"{r.candidate} ({_measures(r, used)})" for r in tied)
     return (
-        f"Tied within {config.tie:.1%} with {others}; a tie goes to the more stable, then to fewer segments, then to "
-        f"the first by name: {_measures(first, used)}."
+        f"Other users or another seed could have put {others} first: a tie, which goes to fewer segments, then to "
+        f"what is live already, then to the more stable, then to the first by name: {_measures(first, used)}."
     )
 
 
@@ -153,16 +227,10 @@ def _lowered(ranking: Sequence[EvaluationReport], priced: dict[str, float], used
     return [f"Lowered for the known users that they move: {'; '.join(found)}."] if found else []
 
 
-def _priced(report: EvaluationReport, all_left: Sequence[EvaluationReport], used: str, config: SelectConfig) -> float:
-    """The measure less the price of the churn that a fresh candidate forces beyond the best warm one."""
+def _priced(report: EvaluationReport, used: str, config: SelectConfig) -> float:
+    """The measure less the price of the known users that a candidate would move."""
     value = _value(report, used)
-    if value is None:
-        return float("-inf")
-    warm = [other for other in all_left if other.warm and _value(other, used) is not None]
-    if report.warm or not warm:
-        return value
-    best = max(warm, key=lambda other: _value(other, used) or 0.0)
-    return value - config.churn_price * max(0.0, _churn(report) - _churn(best))
+    return float("-inf") if value is None else value - config.churn_price * _churn(report)
 
 
 def _value(report: EvaluationReport, name: str) -> float | None:
@@ -177,16 +245,17 @@ def _churn(report: EvaluationReport) -> float:
     return report.value(CHURN) or 0.0
 
 
-def _tied(value: float, best: float, tie: float) -> bool:
+def _close(value: float, best: float, tie: float) -> bool:
     return value == best or best - value <= tie * abs(best) + 1e-12  # rounding decides no tie
 
 
-def _tiebreak(report: EvaluationReport) -> tuple[float, float, str]:
-    stable, sizes = report.value(STABILITY), report.metrics.get(BALANCE)
-    count = None if sizes is None else sizes.details.get("count")
+def _tiebreak(report: EvaluationReport) -> tuple[float, bool, float, str]:
+    live_already = not report.warm and report.value(CHURN) == 0
+    stable, count = report.value(STABILITY), _count(report)
     return (
-        float("inf") if stable is None else -stable,
         float("inf") if count is None else float(count),
+        not live_already,
+        float("inf") if stable is None else -stable,
         report.candidate,
     )
 
@@ -196,7 +265,6 @@ def _shown(value: float | None) -> str:
 
 
 def _measures(report: EvaluationReport, used: str) -> str:
-    sizes = report.metrics.get(BALANCE)
-    count = "?" if sizes is None else sizes.details.get("count", "?")
+    count = "?" if _count(report) is None else _count(report)
     name = "lift" if used == LIFT else used
     return f"{name} {_shown(_value(report, used))}, stability {_shown(report.value(STABILITY))}, {count} segments"

@@ -60,12 +60,12 @@ def expand(
         drawn = sorted(
             random.Random(int(np.random.default_rng(rng).integers(2**32))).sample(drawn, limit)
         )  # lazy: the grid may be huge
-    varied = _varied(items)
+    parameters = varied(items)
     found: dict[str, Any] = {}
     for number in drawn:
         config = concrete(items, number)
         if config not in found.values():
-            found[_free(_name(config, varied[config.kind]), found)] = config
+            found[_free(_name(config, parameters[config.kind]), found)] = config
     return tuple(Candidate(name, config) for name, config in found.items())
 
 
@@ -132,7 +132,7 @@ def _combinations(item: Item) -> int:
     return math.prod(len(values) for values in item.grid.values())
 
 
-def _varied(items: Sequence[Item]) -> dict[str, list[str]]:
+def varied(items: Sequence[Item]) -> dict[str, list[str]]:
     """Kind -> the parameters that a name must tell: those in a grid, and those in which two items differ."""
     found: dict[str, list[str]] = {}
     for item in items:
@@ -140,8 +140,11 @@ def _varied(items: Sequence[Item]) -> dict[str, list[str]]:
         mine += [parameter for parameter in item.grid if parameter not in mine]
         for other in items:
             if other.algorithm.kind == item.algorithm.kind:
-                mine += [name for name, value in item.algorithm if name not in mine
-                         and value != getattr(other.algorithm, name, value)]  # fmt: skip
+                mine += [
+                    name
+                    for name, value in item.algorithm
+                    if name not in mine and value != getattr(other.algorithm, name, value)
+                ]
     for item in items:
         mine = found[item.algorithm.kind]
         if "k" in type(item.algorithm).model_fields and "k" not in mine:

@@ -1,36 +1,58 @@
 """Answers requests with one whole model: the registered one, or the champion of the moment."""
 
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from schemas.errors import DataError
-from schemas.tables import AS_OF, MODEL_VERSION, USER_ID
+from schemas.errors import DataError, FenqunError
+from schemas.tables import AS_OF, ASSIGNMENTS, CONFIDENCE, MODEL_VERSION, REASONS, STATUS, USER_ID
+from tasks.disk.sums import folder_sha256
+from tasks.models.assemble import lazy_lookup, segmenter
+from tasks.models.catalogue import Catalogue, known_first, read
+from tasks.models.keep import BUNDLE, CATALOGUE, check
 from tasks.segments import bundle as bundles
-from tasks.segments.segmenter import Segmenter
-from tasks.serving.catalogue import Catalogue, known_first, read
-from tasks.serving.compose import lazy_lookup, segmenter
-from tasks.serving.keeping import BUNDLE, CATALOGUE
-from tasks.serving.requests import bucket_of
+from tasks.segments.segmenter import UNASSIGNED, Segmenter
+from tasks.serving.requests import asked, bucket_of
 from tasks.stores import pointer
-from tasks.stores.sums import folder_sha256
+from tasks.stores.tables import rows_of
 
 if TYPE_CHECKING:
     import polars as pl
 
+_LOG = logging.getLogger("fenqun.serving")
 REGISTERED = "registered"
 KEPT_MODELS = 2
 """The champion and the one before stay in memory, so that a rollback answers at once."""
+PUBLISHED = "as published: nothing was sent but the id"
+UNKNOWN = "nothing was sent but the id, which is not among the published; send events, texts or attributes"
+NOWHERE = (
+    "nothing was sent but the id, and nothing is published where this server looks; send events, texts or attributes"
+)
+Lookup = Callable[[list[str]], "pl.DataFrame | None"]
+
+
+def nowhere(ids: list[str]) -> None:
+    """No table to look ids up in."""
 
 
 class Loaded(NamedTuple):
-    """One model, whole: what a request is answered with."""
+    """One model, whole: what a request is answered with.
+
+    Attributes:
+        version: What answers are signed with.
+        segmenter: Assigns users of whom something was sent.
+        catalogue: What it needs beside them.
+        published: Ids -> those of the published assignments that are theirs; None where nothing is published.
+    """
 
     version: str
     segmenter: Segmenter
     catalogue: Catalogue
+    published: Lookup = nowhere
 
 
 def load(folder: Path, sha256: str, version: str, catalogue_sha256: str | None = None) -> Loaded:
@@ -40,7 +62,7 @@ def load(folder: Path, sha256: str, version: str, catalogue_sha256: str | None =
         folder: Holds both.
         sha256: The content that the bundle has to have.
         version: The model version that answers name.
-        catalogue_sha256: The content that the catalogue has to have; None: it lies in our own state folder.
+        catalogue_sha256: The content that the catalogue has to have; None: the caller has checked it.
     """
     whole = bundles.load(folder / BUNDLE, sha256)
     if catalogue_sha256 is not None and folder_sha256(folder / CATALOGUE) != catalogue_sha256:
@@ -53,6 +75,8 @@ def load(folder: Path, sha256: str, version: str, catalogue_sha256: str | None =
 class Follower:
     """The champion of the moment: looks at the pointer at each call and swaps whole models.
 
+    What was served last goes on serving, and the log says so, while the pointer or what it names cannot be read.
+
     Args:
         home: The state folder.
         segmentation: Whose champion.
@@ -60,23 +84,55 @@ class Follower:
     """
 
     def __init__(self, home: str, segmentation: str, fallback: Loaded) -> None:
-        self.home, self.segmentation, self.fallback = home, segmentation, fallback
+        self.home, self.segmentation = home, segmentation
+        self.fallback = fallback._replace(published=lambda ids: self._published(self._live(), ids))
         self._models: dict[tuple[str, str], Loaded] = {}
         self._loading = threading.Lock()
+        self._last: Loaded | None = None
+        self._told = ""
 
     def current(self) -> Loaded:
-        """The model that the pointer names now; loaded at its first use, and kept for a rollback."""
-        live = pointer.read(self.home, self.segmentation).live
+        """The model that the pointer names now; loaded at its first use, and kept for a rollback.
+
+        Raises:
+            FenqunError: the pointer or what it names cannot be read, and nothing was served before.
+        """
+        try:
+            self._last, self._told = self._now(), ""
+        except (FenqunError, OSError) as error:
+            if self._last is None:
+                raise
+            self._tell(f"{error}; version {self._last.version} goes on serving")
+        return self._last
+
+    def _now(self) -> Loaded:
+        live = self._live()
         if live is None:
             return self.fallback
         key = (live.model_version, live.sha256)
-        found = self._models.get(key)
-        return found or self._load(key, Path(self.home) / live.bundle)
+        found = self._models.get(key) or self._load(key, live.bundle)
+        return found._replace(published=partial(self._published, live))
 
-    def _load(self, key: tuple[str, str], folder: Path) -> Loaded:
+    def _live(self) -> pointer.Live | None:
+        return pointer.read(self.home, self.segmentation).live
+
+    def _published(self, live: pointer.Live | None, ids: list[str]) -> "pl.DataFrame | None":
+        if live is None or ASSIGNMENTS.name not in live.tables:
+            return None
+        version = live.tables[ASSIGNMENTS.name]
+        return rows_of(self.home, self.segmentation, ASSIGNMENTS.name, version, {USER_ID: ids})
+
+    def _tell(self, words: str) -> None:
+        """Logs what is wrong, once until it changes: there may be a thousand requests a second."""
+        if words != self._told:
+            _LOG.error("%s: %s", self.segmentation, words)
+            self._told = words
+
+    def _load(self, key: tuple[str, str], place: str) -> Loaded:
         with self._loading:
             if key not in self._models:
-                fresh = load(folder, key[1], key[0])
+                check(self.home, place)
+                fresh = load(Path(self.home) / place, key[1], key[0])
                 kept = list(self._models.items())[-(KEPT_MODELS - 1) :]
                 self._models = {**dict(kept), key: fresh}  # one assignment: other threads see the old or the new
             return self._models[key]
@@ -85,9 +141,12 @@ class Follower:
 def answer(model: Loaded, users: Sequence[Mapping[str, Any]], as_of: str | None) -> "pl.DataFrame":
     """Assignments of raw users, one row each, in the order asked for.
 
+    A user of whom nothing but the id was sent gets what is published, signed with its own version and moment; where
+    nothing is published of them they are unassigned, and the reasons say so.
+
     Args:
         model: What answers.
-        users: As in `requests.bucket_of`.
+        users: As in `requests.asked`.
         as_of: ISO text of the moment to look at; None or empty: now.
 
     Raises:
@@ -95,11 +154,29 @@ def answer(model: Loaded, users: Sequence[Mapping[str, Any]], as_of: str | None)
     """
     import polars as pl
 
-    bucket = bucket_of(users, model.catalogue.items, model.catalogue.users)
-    found = model.segmenter.assign(bucket, moment(as_of), model.version)
-    order = pl.DataFrame({USER_ID: [user[USER_ID] for user in users]}, schema={USER_ID: pl.String})
-    joined = order.join(found, on=USER_ID, how="left", maintain_order="left")
+    when, told = moment(as_of), asked(users)
+    alone, sent = [one.user_id for one in told if one.alone], [one for one in told if not one.alone]
+    parts = [by_id(model, alone, when)] if alone else []
+    if sent or not alone:
+        bucket = bucket_of(sent, model.catalogue.items, model.catalogue.users, model.catalogue.ingest)
+        parts.append(model.segmenter.assign(bucket, when, model.version))
+    order = pl.DataFrame({USER_ID: [one.user_id for one in told]}, schema={USER_ID: pl.String})
+    joined = order.join(pl.concat(parts), on=USER_ID, how="left", maintain_order="left")
     return joined.with_columns(pl.col(MODEL_VERSION).fill_null(model.version))
+
+
+def by_id(model: Loaded, ids: list[str], when: datetime) -> "pl.DataFrame":
+    """What is published of users, and who is not known: schemas.tables.ASSIGNMENTS, in no order."""
+    import polars as pl
+
+    schema = ASSIGNMENTS.polars_schema()
+    published = model.published(ids)
+    known = pl.DataFrame(schema=schema) if published is None else published.select([*schema]).cast(pl.Schema(schema))
+    known = known.with_columns(pl.concat_list(pl.lit([PUBLISHED]), REASONS).alias(REASONS))
+    facts = {CONFIDENCE: 0.0, STATUS: UNASSIGNED, MODEL_VERSION: model.version, AS_OF: when}
+    why = NOWHERE if published is None else UNKNOWN
+    rest = [{USER_ID: name, REASONS: [why], **facts} for name in ids if name not in set(known[USER_ID])]
+    return pl.concat([known, pl.DataFrame(rest, schema=schema)])
 
 
 def plain(answer: "pl.DataFrame") -> dict[str, list[Any]]:

@@ -16,12 +16,13 @@ from mlflow.pyfunc import PythonModel
 
 from schemas.errors import FenqunError
 from tasks.serving import online
+from tasks.serving.requests import records
 from tasks.stores.home import home
 
 FOLLOW = "FENQUN_FOLLOW"
 
 
-class SegmenterModel(PythonModel):  # type: ignore[misc]
+class SegmenterModel(PythonModel):
     """Raw users in, assignments out."""
 
     def load_context(self, context: Any) -> None:
@@ -43,7 +44,7 @@ class SegmenterModel(PythonModel):  # type: ignore[misc]
         follow = os.environ.get(FOLLOW) == "live"
         model = self.follower.current() if follow else self.follower.fallback
         try:
-            told = online.answer(model, model_input.to_dict("records"), (params or {}).get("as_of"))
+            told = online.answer(model, records(model_input), (params or {}).get("as_of"))
         except FenqunError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         return pd.DataFrame(online.plain(told), dtype=object)  # objects: a missing number is null, not NaN

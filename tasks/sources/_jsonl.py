@@ -1,10 +1,10 @@
 """JSON Lines as a stream of batches: a line that is no JSON object is a problem of its own row, not of the file."""
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from schemas.batches import PROBLEM, ROW
+from schemas.batches import PROBLEM, ROW, column
 from schemas.errors import DataError, UsageError
 from tasks.sources._places import Place, opened
 
@@ -17,33 +17,54 @@ _MAX_LINE = 64 * 2**20
 _BROKEN = "not a JSON object"
 
 
-def batches(place: Place, encoding: str, offset: int = 0) -> "Iterator[pa.RecordBatch]":
-    """Rows under the file's own names, with row numbers and, where a line could not be read, the problem."""
+def batches(place: Place, encoding: str, offset: int = 0, ids: Collection[str] = ()) -> "Iterator[pa.RecordBatch]":
+    """Rows under the file's own names, with row numbers and, where a line could not be read, the problem.
+
+    Args:
+        place: The file.
+        encoding: Of its lines.
+        offset: Byte to start at, the beginning of a line.
+        ids: Which of its names are ids.
+    """
     chunk: list[dict[str, Any] | None] = []
-    _check(encoding, place)
+    check_encoding(encoding, place)
     first, held = 1, 0
     with opened(place, offset) as stream:
-        while line := stream.readline(_MAX_LINE):
-            if len(line) == _MAX_LINE:
-                raise DataError(f"{place.name}: line {first + len(chunk)} is longer than {_MAX_LINE:,} bytes")
+        for line in lines_of(stream, place):
+            if first == 1 and not chunk and line.lstrip(b"\t \xef\xbb\xbf").startswith(b"["):
+                raise DataError(f"{place.name} is one JSON array; write one object a line, as `jq -c '.[]'` does")
             if line.strip(b"\r\n\t \xef\xbb\xbf"):
                 chunk.append(_object(line, encoding))
                 held += len(line)
             if len(chunk) == _LINES or held >= _BYTES:
-                yield _batch(chunk, first)
+                yield _batch(chunk, first, ids)
                 first, chunk, held = first + len(chunk), [], 0
     if chunk:
-        yield _batch(chunk, first)
+        yield _batch(chunk, first, ids)
 
 
-def _check(encoding: str, place: Place) -> None:
+def check_encoding(encoding: str, place: Place) -> None:
     """UsageError where there is no such encoding, or one in which lines cannot be told apart."""
     try:
         plain = "\n".encode(encoding) == b"\n"
     except LookupError:
         raise UsageError(f"{place.name}: there is no encoding {encoding!r}") from None
     if not plain:
-        raise UsageError(f"{place.name}: JSON Lines cannot be read as {encoding}; write them as utf-8")
+        raise UsageError(f"{place.name}: JSON Lines cannot be read as {encoding}, nor wide lines; write them as utf-8")
+
+
+def lines_of(stream: BinaryIO, place: Place) -> Iterator[bytes]:
+    """The lines of a stream, in bytes.
+
+    Raises:
+        DataError: one is longer than can be held.
+    """
+    number = 0
+    while line := stream.readline(_MAX_LINE):
+        number += 1
+        if len(line) == _MAX_LINE:
+            raise DataError(f"{place.name}: line {number} is longer than {_MAX_LINE:,} bytes")
+        yield line
 
 
 def _object(line: bytes, encoding: str) -> dict[str, Any] | None:
@@ -55,38 +76,12 @@ def _object(line: bytes, encoding: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _batch(rows: list[dict[str, Any] | None], first: int) -> "pa.RecordBatch":
+def _batch(rows: list[dict[str, Any] | None], first: int, ids: Collection[str]) -> "pa.RecordBatch":
     """Objects as columns; a row without a key is null there."""
     import pyarrow as pa
 
     names = list(dict.fromkeys(name for row in rows if row is not None for name in row))
-    columns = {name: column([None if row is None else row.get(name) for row in rows]) for name in names}
+    columns = {name: column([None if row is None else row.get(name) for row in rows], name in ids) for name in names}
     numbers = pa.array(range(first, first + len(rows)), pa.int64())
     problems = pa.array([_BROKEN if row is None else None for row in rows], pa.string())
     return pa.RecordBatch.from_pydict({**columns, ROW: numbers, PROBLEM: problems})
-
-
-def column(values: list[Any]) -> "pa.Array":
-    """Python values as one Arrow column: of their own type where they share one, else as text.
-
-    Texts that UTF-8 cannot hold (lone surrogates) make a column of bytes, for the row rules to judge.
-    """
-    import pyarrow as pa
-
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
-        texts = [_text(value) for value in values]
-    try:
-        return pa.array(texts, pa.string())
-    except UnicodeEncodeError:
-        return pa.array([None if t is None else t.encode("utf-8", "surrogatepass") for t in texts], pa.binary())
-
-
-def _text(value: Any) -> str | None:
-    """A value as text: texts as they are, lists and objects as JSON; bytes that are no text keep lone surrogates."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool) else str(value)

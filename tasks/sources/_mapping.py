@@ -1,41 +1,66 @@
 """A user's own columns onto the contract's."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from schemas.errors import DataError, UsageError
-from schemas.tables import CATEGORIES, EVENT, KIND, SEQUENCE, WEIGHT, Table
+from schemas.batches import PROBLEM, ROW, Reading
+from schemas.config import composed
+from schemas.errors import DataError, UsageError, closest
+from schemas.tables import CATEGORIES, EVENT, ITEM_ID, KIND, SEQUENCE, TIMESTAMP, WEIGHT, Column, Table
 from tasks.sources._tables_config import TableConfig
+from tasks.sources._written_lists import read_lists
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 OPTIONAL = (EVENT, KIND, WEIGHT, SEQUENCE)  # ingest has a value for these where a source has none
+_ONE_FOR_ALL = {ITEM_ID: "everything", TIMESTAMP: "2025-01-31"}
+"""What may be the same in all rows, where a source has none, with an example."""
 _OURS = ("__row", "__problem", "__origin", "__key", "__index", "__at", "__number", "__rule")  # columns on the way
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """Own name -> contract's name of the columns to read, in the contract's order; then what else is known of them."""
+    """Own name -> contract's name of the columns to read, in the contract's order; then what else is known of them.
+
+    Attributes:
+        names: Those that are one column of the contract each.
+        numeric: Which are numbers, by the contract's names.
+        key: Which are unique together.
+        joined: Contract's name of an id -> the own columns that are its parts, in order.
+    """
 
     names: dict[str, str]
     numeric: tuple[str, ...]
     key: tuple[str, ...]
+    joined: dict[str, tuple[str, ...]]
+
+    def told(self, reading: Reading, available: Sequence[str]) -> Reading:
+        """The reading with what is known of the columns."""
+        joined = ((name, " and ".join(parts)) for name, parts in self.joined.items())
+        named = (*((ours, own) for own, ours in self.names.items()), *joined)
+        unread = tuple(own for own in available if own not in self.wanted)
+        columns = {"numeric": self.numeric, "key": self.key, "joined": tuple(self.joined)}
+        return replace(reading, named=named, unread=unread, **columns)  # type: ignore[arg-type]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """All columns to read, by their own names."""
+        return tuple(dict.fromkeys((*self.names, *(own for parts in self.joined.values() for own in parts))))
 
 
 def nearest(name: str, available: Sequence[str]) -> str:
     """A hint at the available column that a missing one may mean."""
-    plain = {"".join(c for c in own.casefold() if c.isalnum()): own for own in available}
-    near = get_close_matches("".join(c for c in name.casefold() if c.isalnum()), plain, n=1, cutoff=0.6)
+    near = closest(name, available)
     listed = ", ".join(available[:12]) + (", ..." if len(available) > 12 else "")
-    return (f"; did you mean {plain[near[0]]!r}?" if near else ".") + f" It has {listed or 'no columns'}"
+    return (f"; did you mean {near!r}?" if near else ".") + f" It has {listed or 'no columns'}"
 
 
 def check_header(names: Sequence[str], origin: str) -> None:
-    """DataError where a column name stands twice or is empty."""
-    twice = sorted({name for name in names if list(names).count(name) > 1})
+    """DataError where a column name stands twice; columns without a name are none."""
+    twice = sorted({name for name in names if name and list(names).count(name) > 1})
     if twice:
         raise DataError(f"{origin}: the column {twice[0]!r} stands more than once in the header; rename one")
 
@@ -54,20 +79,41 @@ def map_columns(table: Table, config: TableConfig, available: Sequence[str], ori
     names: dict[str, str] = {}
     spoken_for = _spoken_for(table, config)
     for column in table.columns:
-        own = config.columns.get(column.name, column.name)
+        if column.name in config.joined:
+            _check_parts(column.name, table, config, available, origin)
+            continue
+        own = config.own(column.name)[0]
         if own in available and (column.name in config.columns or own not in spoken_for):
             names[own] = column.name
         elif column.name in config.columns or not (
             column.nullable or column.name in config.defaults or column.name in OPTIONAL
         ):
-            raise DataError(f"{origin}: no column {own!r} for {table.name}.{column.name}{nearest(own, available)}")
+            where = f"{origin}: no column {own!r} for {table.name}.{column.name}{nearest(own, available)}"
+            raise DataError(f"{where}. {_remedy(column)}")
     _add_open(table, config, available, origin, names)
     for own in config.key:
         if own not in available:
             raise DataError(f"{origin}: no column {own!r}, which is declared a key{nearest(own, available)}")
         _add(own, own, origin, names)
     numeric = tuple(names[own] for own in config.numeric if own in names)
-    return Mapping(names, numeric, tuple(names[own] for own in config.key))
+    if config.wide and config.wide not in names:
+        raise DataError(f"{origin}: no column {config.wide!r}, which is declared wide{nearest(config.wide, available)}")
+    return Mapping(names, numeric, tuple(names[own] for own in config.key), config.joined)
+
+
+def _check_parts(name: str, table: Table, config: TableConfig, available: Sequence[str], origin: str) -> None:
+    """DataError where a part of an id is not there."""
+    for own in config.joined[name]:
+        if own not in available:
+            raise DataError(f"{origin}: no column {own!r} for {table.name}.{name}{nearest(own, available)}")
+
+
+def _remedy(column: Column) -> str:
+    """How a config says which column is meant, or that there is none."""
+    said = f"Say which it is: columns: {{{column.name}: its name}}"
+    if column.name not in _ONE_FOR_ALL:
+        return said
+    return f"{said}; or, if there is none, one for all rows: defaults: {{{column.name}: {_ONE_FOR_ALL[column.name]}}}"
 
 
 def _add_open(table: Table, config: TableConfig, available: Sequence[str], origin: str, names: dict[str, str]) -> None:
@@ -75,12 +121,18 @@ def _add_open(table: Table, config: TableConfig, available: Sequence[str], origi
     if not table.open:
         return
     renamed = _spoken_for(table, config)
-    for own in available if config.attributes is None else config.attributes:
+    parts = {own for several in config.joined.values() for own in several}
+    for own in filter(_tells, available) if config.attributes is None else config.attributes:
         if own not in available:
             raise DataError(f"{origin}: no column {own!r}, which attributes names{nearest(own, available)}")
         name = renamed.get(own, own)
-        if config.attributes is not None or name not in names.values():
+        if config.attributes is not None or (name not in names.values() and own not in parts):
             _add(own, name, origin, names)
+
+
+def _tells(own: str) -> bool:
+    """Whether a column may say something: one without a name, or with the row numbers of pandas, does not."""
+    return re.fullmatch(r"\s*|__index_level_\d+__|Unnamed: \d+(_level_\d+)?", own) is None
 
 
 def _add(own: str, name: str, origin: str, names: dict[str, str]) -> None:
@@ -104,7 +156,10 @@ def _spoken_for(table: Table, config: TableConfig) -> dict[str, str]:
         UsageError: one column is mapped onto two.
     """
     taken: dict[str, str] = {}
-    for name, own in config.columns.items():
+    for name in config.columns:
+        if name in config.joined:
+            continue
+        own = config.own(name)[0]
         if taken.setdefault(own, name) != name:
             raise UsageError(f"{table.name}.columns: {own!r} is mapped onto {taken[own]} and {name}; map it onto one")
     return taken
@@ -117,7 +172,10 @@ def apply(batch: "pa.RecordBatch", mapping: Mapping, config: TableConfig) -> "pa
     columns: dict[str, pa.Array] = {}
     for own, array in zip(batch.schema.names, batch.columns, strict=True):
         name = mapping.names.get(own, own)
-        columns[name] = _value(_decoded(array), name, config)
+        if own in mapping.names or own in (ROW, PROBLEM):
+            columns[name] = _value(_decoded(array), name, config)
+    for name, parts in mapping.joined.items():
+        columns[name] = pa.StructArray.from_arrays([_decoded(batch[own]) for own in parts], names=list(parts))
     for name, value in config.defaults.items():
         if name not in columns:
             columns[name] = pa.repeat(pa.scalar(value), len(batch))
@@ -143,9 +201,9 @@ def _value(array: "pa.Array", name: str, config: TableConfig) -> "pa.Array":
 
     text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
     if name == CATEGORIES and text:
-        return compute.split_pattern(array, config.separator)
+        return read_lists(array, config.separator)
     if name == EVENT and text and config.event_names:
-        old = pa.array(list(config.event_names), array.type)
-        new = pa.array(list(config.event_names.values()), array.type)
-        return compute.coalesce(new.take(compute.index_in(array, old)), array)
+        names = {own: config.event_names.get(composed(own)) for own in compute.unique(array.drop_null()).to_pylist()}
+        new = compute.index_in(array, pa.array(list(names), array.type))
+        return compute.coalesce(pa.array(list(names.values()), array.type).take(new), array)
     return array

@@ -7,17 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
-from schemas.errors import DataError, UsageError
-from tasks.sources._secrets import redact, resolve_all
+from schemas.errors import DataError, UsageError, did_you_mean
+from schemas.secrets import redact, resolve_all
 
 Format = Literal["csv", "parquet", "jsonl"]
 _ENDINGS: Mapping[str, Format] = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
-}  # fmt: skip
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
+_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _PACKED = (".gz", ".zip")
 _ZIP_METHODS = (0, 8, 12, 14)  # stored, deflate, bzip2, lzma
-_BLOCK, _BLOCKS = 4096, 1024  # bytes, and how many such are looked at to tell a file that grew from a rewritten one
+_BLOCK = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Place:
                 if suffix in _ENDINGS:
                     return _ENDINGS[suffix]
                 break
+        if suffixes and suffixes[-1] in _SHEETS:
+            raise UsageError(f"{self.name} is a spreadsheet; save the sheet as CSV")
         raise UsageError(f"{self.name}: cannot tell the format by this ending; set format: csv, parquet or jsonl")
 
     @property
@@ -82,7 +91,7 @@ def _local(path: str, root: Path) -> list[Place]:
     """Local files of one path or glob, none outside the root (symbolic links followed)."""
     given, root = root, root.expanduser().resolve()
     if not root.is_dir():
-        raise UsageError(f"the source's root is not a folder: {given}; it is taken from where fenqun is started")
+        raise UsageError(f"the source's root is not a folder: {given}; in a config file it is relative to that file")
     base = Path(path).expanduser()
     pattern = base.relative_to(root) if base.is_absolute() and base.is_relative_to(root) else base
     if pattern.is_absolute() or ".." in pattern.parts:
@@ -120,7 +129,12 @@ def _remote(path: str, options: Mapping[str, str]) -> list[Place]:
     import fsspec.implementations.local
 
     protocol, _, rest = path.partition("://")
-    shown = f"{protocol}://{rest.rpartition('@')[2].partition('?')[0]}"
+    shown = f"{protocol[:40]}://{rest.rpartition('@')[2].partition('?')[0]}"
+    if "::" not in path and protocol not in (known := fsspec.available_protocols()):
+        near = did_you_mean(
+            protocol, [f"{one}://" for one in known], "name a file below the root, or an address such as s3://"
+        )
+        raise UsageError(f"{shown}: there is no kind of address {protocol[:40]}://; {near}")
     try:
         system, inner = fsspec.core.url_to_fs(path, **resolve_all(options))
         hits = sorted(system.glob(inner)) if any(letter in inner for letter in "*?[") else [inner]
@@ -175,15 +189,12 @@ def _only_member(archive: Any, place: Place) -> str:
 
 
 def digest(path: Path, size: int) -> str:
-    """Digest of the first `size` bytes; of a file above 4 MiB of its beginning, its end and evenly between."""
+    """Digest of the first `size` bytes, all of them: a sample would not see a row that was changed between."""
     seen = hashlib.sha256()
     with path.open("rb") as handle:
-        if size <= _BLOCK * _BLOCKS:
-            seen.update(handle.read(size))
-        else:
-            for number in range(_BLOCKS):
-                handle.seek((size - _BLOCK) * number // (_BLOCKS - 1))
-                seen.update(handle.read(_BLOCK))
+        while size > 0 and (block := handle.read(min(size, _BLOCK))):
+            seen.update(block)
+            size -= len(block)
     return seen.hexdigest()[:16]
 
 
@@ -205,8 +216,8 @@ def grown_from(place: Place, earlier: str) -> int | None:
         return None
     path, size = Path(place.path), int(parts[0])
     now = path.stat().st_size
-    if now < size or digest(path, size) != parts[2] or (now == size > _BLOCK * _BLOCKS):
-        return None  # of a large file that was written to and is no longer, some other part was changed
+    if now < size or digest(path, size) != parts[2]:
+        return None
     with path.open("rb") as handle:
         handle.seek(max(0, size - 1))
         return size if size == 0 or handle.read(1) == b"\n" else None

@@ -16,12 +16,18 @@ UNKNOWN_ITEM = "no such item"
 _YEAR_9999 = 253_402_214_400_000_000
 _YEAR_1938 = -1_000_000_000_000_000
 _TEXTS: dict[str, tuple[str, str | None]] = {
-    "null_users": (t.USER_ID, None), "empty_users": (t.USER_ID, ""), "null_items": (t.ITEM_ID, None),
-    "unknown_items": (t.ITEM_ID, UNKNOWN_ITEM), "unknown_events": (t.EVENT, UNKNOWN_EVENT),
-}  # fmt: skip
+    "null_users": (t.USER_ID, None),
+    "empty_users": (t.USER_ID, ""),
+    "null_items": (t.ITEM_ID, None),
+    "unknown_items": (t.ITEM_ID, UNKNOWN_ITEM),
+    "unknown_events": (t.EVENT, UNKNOWN_EVENT),
+}
 _VALUES: dict[str, float | None] = {
-    "null_values": None, "nan_values": np.nan, "inf_values": np.inf, "huge_values": 1e308,
-}  # fmt: skip
+    "null_values": None,
+    "nan_values": np.nan,
+    "inf_values": np.inf,
+    "huge_values": 1e308,
+}
 
 
 def dirt_counts(config: Config, rows: int) -> dict[str, int]:

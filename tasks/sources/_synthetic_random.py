@@ -4,8 +4,9 @@ import zlib
 
 import numpy as np
 
-_A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+from tasks.numerics.hashing import splitmix64
+
+_SPREAD, _STEP = np.uint64(0x94D049BB133111EB), np.uint64(0x9E3779B97F4A7C15)
 
 
 def bits(seed: int, stream: str, index: np.ndarray, counter: "np.ndarray | int" = 0) -> np.ndarray:
@@ -19,16 +20,13 @@ def bits(seed: int, stream: str, index: np.ndarray, counter: "np.ndarray | int" 
     """
     salt = np.uint64((zlib.crc32(stream.encode()) << 32 | zlib.crc32(f"{seed}".encode())) & (2**64 - 1))
     with np.errstate(over="ignore"):
-        x = index.astype(np.uint64) * _C
-        x ^= salt
-        x = _mix(x)
-        x += np.asarray(counter).astype(np.uint64) * _A
-        return _mix(x)
+        drawn = splitmix64(index.astype(np.uint64) * _SPREAD ^ salt)
+        return splitmix64(drawn + np.asarray(counter).astype(np.uint64) * _STEP)
 
 
 def uniform(seed: int, stream: str, index: np.ndarray, counter: "np.ndarray | int" = 0) -> np.ndarray:
     """(n,) float64 in [0, 1)."""
-    return (bits(seed, stream, index, counter) >> _S11) * 2.0**-53
+    return (bits(seed, stream, index, counter) >> np.uint64(11)) * 2.0**-53
 
 
 def normal(seed: int, stream: str, index: np.ndarray, counter: "np.ndarray | int" = 0) -> np.ndarray:
@@ -36,13 +34,3 @@ def normal(seed: int, stream: str, index: np.ndarray, counter: "np.ndarray | int
     word = bits(seed, stream, index, counter)
     total = sum(((word >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.float64) for shift in (0, 16, 32, 48))
     return (np.asarray(total) / 65536 - 2) * np.sqrt(3.0)
-
-
-def _mix(x: np.ndarray) -> np.ndarray:
-    x += _A
-    x ^= x >> _S30
-    x *= _B
-    x ^= x >> _S27
-    x *= _C
-    x ^= x >> _S31
-    return x

@@ -5,15 +5,16 @@ Columns are mapped by name onto the contract; values stay as they are until the 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.batches import PROBLEM, ROW, Reading
 from schemas.config import Section
 from schemas.errors import DataError, UsageError
+from schemas.secrets import no_secrets
 from schemas.tables import INPUTS, Table
-from tasks.sources import _csv, _jsonl, _parquet, _sql
+from tasks.sources import _csv, _jsonl, _parquet, _sql, _wide
 from tasks.sources._mapping import OPTIONAL, apply, map_columns
 from tasks.sources._places import Place, find, grown_from, stamp
 from tasks.sources._tables_config import TableConfig, Zone
@@ -25,12 +26,15 @@ INCREMENTAL = True
 
 
 class Config(Section):
-    """Your own tables; at least events or texts."""
+    """Your own tables; at least one of users: events, texts, users or edges."""
 
     kind: Literal["tables"] = "tables"
-    root: str = Field(".", description="folder that local paths are relative to and must not leave")
+    root: str = Field(
+        ".",
+        description="folder that local paths are relative to and must not leave; itself relative to the config file",
+    )
     time_zone: Zone = Field("UTC", description="IANA zone of times without one, such as Asia/Shanghai")
-    storage: dict[str, str] = Field(
+    storage: Annotated[dict[str, str], AfterValidator(no_secrets)] = Field(
         default_factory=dict, description="options of a remote file system; secrets as ${NAME of a variable}"
     )
     events: TableConfig | None = Field(None, description="what users did")
@@ -47,8 +51,8 @@ def _given(config: Config) -> dict[str, TableConfig]:
         UsageError: none, or one with neither path nor query (or both).
     """
     given = {name: getattr(config, name) for name in INPUTS if getattr(config, name) is not None}
-    if not given.keys() & {"events", "texts"}:
-        raise UsageError("source tables: give events or texts, at least")
+    if not given.keys() - {"items"}:
+        raise UsageError("source tables: give events, texts, users or edges, at least")
     for name, table in given.items():
         if bool(table.path) == bool(table.sql):
             raise UsageError(f"source tables: {name} needs either path or sql")
@@ -57,13 +61,22 @@ def _given(config: Config) -> dict[str, TableConfig]:
 
 def snapshot(config: Config) -> dict[str, str]:
     """Size, modification and end of every file; row count and high-water mark of every query."""
-    found: dict[str, str] = {}
-    for name, table in _given(config).items():
-        if table.sql:
-            found.update(_sql.stamp(table, name))
-            continue
-        found.update({f"{name}/{p.name}": stamp(p) for p in find(table.path, config.root, config.storage)})
+    found = _files(config)
+    with _sql.Transaction() as within:
+        for name, table in _given(config).items():
+            if table.sql:
+                found.update(_sql.stamp(table, name, within))
     return found
+
+
+def _files(config: Config) -> dict[str, str]:
+    """The stamp of every file."""
+    given = {name: table for name, table in _given(config).items() if not table.sql}
+    return {
+        f"{name}/{place.name}": stamp(place)
+        for name, table in given.items()
+        for place in find(table.path, config.root, config.storage)
+    }
 
 
 def look(config: Config) -> None:
@@ -75,20 +88,22 @@ def look(config: Config) -> None:
     """
     for name, table in _given(config).items():
         if table.sql:
-            map_columns(INPUTS[name], table, _sql.header(table, name), f"sql:{name}")
+            with _sql.Transaction() as within:
+                map_columns(INPUTS[name], table, _sql.header(table, name, within), f"sql:{name}")
             continue
         for place in find(table.path, config.root, config.storage):
             form = _form(place, table)
             if form != "jsonl":  # any line may bring columns of its own
-                map_columns(INPUTS[name], table, _header(place, table, form), place.name)
+                map_columns(INPUTS[name], table, _header(place, table, form, INPUTS[name]), place.name)
 
 
 def _form(place: Place, own: TableConfig) -> str:
     return place.format if own.format == "auto" else own.format
 
 
-def _header(place: Place, own: TableConfig, form: str) -> list[str]:
-    return _csv.header(place, own) if form == "csv" else _parquet.header(place)
+def _header(place: Place, own: TableConfig, form: str, table: Table) -> list[str]:
+    needed = {one for name in table.required if name not in (*OPTIONAL, *own.defaults) for one in own.own(name)}
+    return _csv.header(place, own, sorted(needed)) if form == "csv" else _parquet.header(place)
 
 
 def grown(config: Config, since: Mapping[str, str]) -> bool:
@@ -96,15 +111,16 @@ def grown(config: Config, since: Mapping[str, str]) -> bool:
 
     Where it is False, `read(config, since)` would count rows twice; read everything again.
     """
-    now = snapshot(config)
+    now = _files(config)
     for name, table in _given(config).items():
         if INPUTS[name].key:
             continue
         if _outside(table, INPUTS[name]):
             return False
         if table.sql:
-            if not table.since_column or f"mark:{name}" not in since or not _sql.kept(table, name, since):
-                return False
+            with _sql.Transaction() as within:
+                if not (table.since_column and f"mark:{name}" in since and _sql.kept(table, name, since, within)):
+                    return False
             continue
         places = {f"{name}/{p.name}": p for p in find(table.path, config.root, config.storage)}
         for part, earlier in since.items():
@@ -115,7 +131,7 @@ def grown(config: Config, since: Mapping[str, str]) -> bool:
 
 def _outside(own: TableConfig, table: Table) -> bool:
     """Whether the declared key has columns that the contract does not keep: old rows have lost them."""
-    renamed = {theirs: ours for ours, theirs in own.columns.items()}
+    renamed = {theirs: ours for ours in own.columns for theirs in own.own(ours)}
     return any(renamed.get(name, name) not in table.names for name in own.key)
 
 
@@ -123,32 +139,59 @@ def _longer(place: Place | None, earlier: str) -> bool:
     return place is not None and grown_from(place, earlier) is not None
 
 
-def read(config: Config, since: Mapping[str, str] | None = None) -> "dict[str, Iterator[pa.RecordBatch]]":
-    """Batches of each table.
+class Read(dict[str, "Iterator[pa.RecordBatch]"]):
+    """Batches of each table; its queries are all of one moment."""
+
+    def __init__(self, config: Config, since: Mapping[str, str] | None) -> None:
+        self._config, self._within, self._seen = config, _sql.Transaction(), dict[str, str]()
+        given = _given(config)
+        self._queries = {name for name, table in given.items() if table.sql}
+        super().__init__(
+            (name, (self._query if table.sql else _files_of)(config, name, None if INPUTS[name].key else since))
+            for name, table in given.items()
+        )
+
+    def snapshot(self) -> dict[str, str]:
+        """The source's snapshot after everything was read; of the queries that of the moment that was read."""
+        return _files(self._config) | self._seen
+
+    def _query(self, config: Config, name: str, since: Mapping[str, str] | None) -> "Iterator[pa.RecordBatch]":
+        own, rows = getattr(config, name), 0
+        try:
+            names = _sql.header(own, name, self._within)
+            reading = replace(_reading(config, own), origin=f"sql:{name}")
+            for batch in _mapped(_sql.batches(own, name, since, self._within), INPUTS[name], own, names, reading):
+                rows += len(batch)
+                yield batch
+            self._seen |= _sql.stamp(own, name, self._within, None if since else rows)
+        finally:
+            self._queries.discard(name)
+            if not self._queries:
+                self._within.end()
+
+
+def read(config: Config, since: Mapping[str, str] | None = None) -> Read:
+    """Batches of each table, to be read one table after the other.
 
     Args:
         config: The tables.
         since: An earlier snapshot: of tables without a key only new files, new ends of grown files and rows beyond the
             high-water mark are read. Tables with a key (users, items) are always read whole.
     """
-    return {
-        name: _table(config, INPUTS[name], table, None if INPUTS[name].key else since)
-        for name, table in _given(config).items()
-    }
+    return Read(config, since)
 
 
-def _table(
-    config: Config, table: Table, own: TableConfig, since: Mapping[str, str] | None
-) -> "Iterator[pa.RecordBatch]":
-    """One table: its query, or its files one after the other."""
-    reading = Reading(time_zone=own.time_zone or config.time_zone, time_format=own.time_format)
-    if own.sql:
-        names = _sql.header(own, table.name)
-        rows = _sql.batches(own, table.name, since)
-        yield from _mapped(rows, table, own, names, replace(reading, origin=f"sql:{table.name}"))
-        return
+def _reading(config: Config, own: TableConfig) -> Reading:
+    zone = own.time_zone or config.time_zone
+    return Reading(time_zone=zone, time_format=own.time_format, decimal=own.decimal, thousands=own.thousands)
+
+
+def _files_of(config: Config, name: str, since: Mapping[str, str] | None) -> "Iterator[pa.RecordBatch]":
+    """One table's files, one after the other."""
+    table, own = INPUTS[name], getattr(config, name)
+    reading = _reading(config, own)
     for place in find(own.path, config.root, config.storage):
-        earlier = (since or {}).get(f"{table.name}/{place.name}")
+        earlier = (since or {}).get(f"{name}/{place.name}")
         if earlier is None:
             yield from _file(place, table, own, reading, 0)
         elif earlier != stamp(place):
@@ -172,11 +215,14 @@ def _file(place: Place, table: Table, own: TableConfig, reading: Reading, offset
     reading = replace(reading, origin=f"{place.name}@{offset}" if offset else place.name)
     form = _form(place, own)
     if form == "jsonl":
-        yield from _mapped(_jsonl.batches(place, own.encoding, offset), table, own, None, reading)
+        yield from _mapped(_jsonl.batches(place, own.encoding, offset, own.ids()), table, own, None, reading)
         return
-    names = _header(place, own, form)
-    wanted = list(map_columns(table, own, names, place.name).names)
-    rows = _csv.batches(place, own, names, wanted, offset) if form == "csv" else _parquet.batches(place, wanted)
+    names = _header(place, own, form, table)
+    wanted = list(map_columns(table, own, names, place.name).wanted)
+    if form == "csv":
+        rows = _wide.batches(place, own, offset) if own.ragged else _csv.batches(place, own, names, wanted, offset)
+    else:
+        rows = _parquet.batches(place, wanted)
     yield from _mapped(rows, table, own, names, reading)
 
 
@@ -192,18 +238,37 @@ def _mapped(
 
     first, seen = 1, list(names or ())
     for batch in rows:
+        last = first + len(batch)
+        if own.wide in batch.schema.names:
+            batch = _wide.one_each(batch, own, first, reading.origin)
         inner = [name for name in batch.schema.names if name not in (ROW, PROBLEM)]
         if not inner and not seen:
             raise DataError(f"{reading.origin}: none of its first {len(batch)} lines is a JSON object")
         seen += [] if names is not None else _fresh(inner, seen, table, own, replace(reading, first_row=first))
-        mapping = map_columns(table, own, seen if names is not None else _hoped_for(table, own, seen), reading.origin)
-        chosen = {name: batch[name] if name in inner else pa.nulls(len(batch)) for name in mapping.names}
+        named = seen if names is not None else _hoped_for(table, own, seen)
+        try:
+            mapping = map_columns(table, own, named, reading.origin)
+        except DataError as error:
+            raise DataError(f"{error}{_within(batch)}") from None
+        chosen = {name: batch[name] if name in inner else pa.nulls(len(batch)) for name in mapping.wanted}
         marks = {name: batch[name] for name in (ROW, PROBLEM) if name in batch.schema.names}
         done = apply(pa.RecordBatch.from_pydict({**chosen, **marks}), mapping, own)
-        yield replace(reading, first_row=first, numeric=mapping.numeric, key=mapping.key).mark(done)
-        first += len(batch)
+        told = replace(mapping.told(reading, named if names is not None else inner), first_row=first)
+        yield told.mark(done)
+        first = last
     if first > 1:
         map_columns(table, own, seen, reading.origin)
+
+
+def _within(batch: "pa.RecordBatch") -> str:
+    """Which column holds records, in which a missing column may be."""
+    import pyarrow as pa
+
+    for field in batch.schema:
+        if pa.types.is_struct(field.type):
+            names = ", ".join(one.name for one in list(field.type)[:8])
+            return f"; {field.name!r} holds records of {names}: flatten them in the export, one column each"
+    return ""
 
 
 def _fresh(inner: list[str], seen: list[str], table: Table, own: TableConfig, reading: Reading) -> list[str]:
@@ -224,6 +289,7 @@ def _fresh(inner: list[str], seen: list[str], table: Table, own: TableConfig, re
 
 def _hoped_for(table: Table, own: TableConfig, seen: list[str]) -> list[str]:
     """The columns seen, then those that the config names and that rows may lack."""
-    needed = {own.columns.get(name, name) for name in table.required if name not in OPTIONAL}
-    named = (*own.columns.values(), *(own.attributes or ()), *own.key)
+    needed = {one for name in table.required if name not in OPTIONAL for one in own.own(name)}
+    renamed = (one for name in own.columns for one in own.own(name))
+    named = (*renamed, *(own.attributes or ()), *own.key)
     return list(dict.fromkeys((*seen, *(name for name in named if name not in needed))))

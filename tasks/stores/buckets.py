@@ -6,7 +6,6 @@ depends on, so that a rerun, a crashed run and the next retrain make only what i
 what a fit merges come back to the client.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from schemas.artifacts import ArtifactRef
-from schemas.config import ExecutionConfig
 from schemas.errors import FenqunError
+from schemas.execution import ExecutionConfig
 from schemas.tables import TIMESTAMP, Bucket
-from tasks.stores._scheduler import Progress, scheduler
-from tasks.stores.artifacts import find, fingerprint, link, load_state, produce, save_state, write_parquet
-from tasks.stores.codec import decode, encode
+from tasks.disk.artifacts import find, fingerprint, link, load_state, produce, save_state, write_parquet
+from tasks.disk.codec import decode, encode
+from tasks.disk.files import sum_of
+from tasks.execution.scheduler import Progress, scheduler
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,9 +30,14 @@ DIGESTS, NEWEST = "digests", "newest"
 _ONE = "bucket.parquet"
 
 
+def bucket_path(folder: str | Path, number: int) -> Path:
+    """File of a bucket in a table's folder."""
+    return Path(folder) / f"bucket-{number:04d}.parquet"
+
+
 def bucket_file(ref: ArtifactRef, number: int) -> Path:
     """File of a bucket; a table of one bucket (items) is the same in every bucket."""
-    return Path(ref.path) / f"bucket-{number if ref.buckets > 1 else 0:04d}.parquet"
+    return bucket_path(ref.path, number if ref.buckets > 1 else 0)
 
 
 def read_bucket(refs: Refs, number: int) -> Bucket:
@@ -68,9 +73,8 @@ def bucket_facts(folder: str | Path, buckets: int) -> dict[str, list[Any]]:
 
     facts: dict[str, list[Any]] = {DIGESTS: [], NEWEST: []}
     for number in range(buckets):
-        path = Path(folder) / f"bucket-{number:04d}.parquet"
-        with path.open("rb") as stream:
-            facts[DIGESTS].append(hashlib.file_digest(stream, "sha256").hexdigest())
+        path = bucket_path(folder, number)
+        facts[DIGESTS].append(sum_of(path))
         stamps = pl.scan_parquet(path)
         timed = TIMESTAMP in stamps.collect_schema().names()
         newest = stamps.select(pl.col(TIMESTAMP).max()).collect().item() if timed else None
@@ -215,9 +219,7 @@ def map_buckets(
     *,
     home: str,
     kind: str,
-    digest: str,
-    keys: Sequence[str] | None = None,
-    meta: Mapping[str, Any] | None = None,
+    digest: str | Sequence[str],
     progress: Progress | None = None,
 ) -> ArtifactRef:
     """The artifact whose every bucket is `function` of the same bucket of `refs`.
@@ -228,22 +230,23 @@ def map_buckets(
         execution: Where it runs.
         home: The state folder.
         kind: What the artifact holds.
-        digest: Fingerprint over everything that the artifact depends on.
-        keys: Per bucket a fingerprint of all that its result depends on: a bucket made for another artifact under the
-            same key is taken as it is. None: no bucket is shared.
-        meta: Small facts to keep with the artifact.
+        digest: Fingerprint over everything that the artifact depends on; or per bucket one of all that its result
+            depends on: then a bucket that was made for another artifact under the same one is taken as it is.
         progress: Hears (buckets done, buckets).
     """
-    keys = keys or [fingerprint(digest, number) for number in range(count(refs))]
+    if isinstance(digest, str):
+        keys, whole = [fingerprint(digest, number) for number in range(count(refs))], digest
+    else:
+        keys, whole = list(digest), fingerprint(kind, list(digest))
 
     def write(place: Path) -> dict[str, Any]:
         def fill(number: int) -> tuple[int, tuple[str, ...]]:
             made = _fill_bucket(refs, function, home, kind, keys[number], number)
-            link(Path(made.path) / _ONE, place / f"bucket-{number:04d}.parquet")
+            link(Path(made.path) / _ONE, bucket_path(place, number))
             return made.rows, made.columns
 
         done = parallel(fill, range(len(keys)), execution, progress)
-        facts = {**(meta or {}), DIGESTS: list(keys)}
+        facts = {DIGESTS: keys}
         return {"rows": sum(n for n, _ in done), "buckets": len(done), "columns": done[0][1], "meta": facts}
 
-    return produce(home, kind, digest, write)
+    return produce(home, kind, whole, write)

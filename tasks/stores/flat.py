@@ -10,16 +10,16 @@ from schemas.reports import Metric
 LONGEST = 240  # MLflow takes 250, and a prefix may come
 
 
-def legal(name: str) -> str:
-    """The name of a parameter or metric as MLflow takes it: letters, digits and ` _-.:`, at most 240 of them.
+def legal(name: str, longest: int = LONGEST) -> str:
+    """The name of a parameter or metric as MLflow takes it: letters, digits and ` _-.:`, at most `longest` of them.
 
     Parts of a name come from the data, such as a class called `R&B`. What is replaced is told apart by a short hash.
     """
     plain = re.sub(r"[^\w.\- :]", "_", name)
-    if plain == name and len(name) <= LONGEST:
+    if plain == name and len(name) <= longest:
         return name
     mark = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
-    return f"{plain[: LONGEST - 9]}-{mark}"
+    return f"{plain[: longest - 9]}-{mark}"
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,24 +1,30 @@
 """What is live: one small file per segmentation, replaced under a kernel lock.
 
 The pointer names the model version and the versions of the published tables, so that readers see both change together
-or not at all. MLflow's aliases only mirror it. A kernel lock (flock) ends
-with its process, so a kill leaves no stale one.
+or not at all. MLflow's aliases only mirror it. A kernel lock (flock) ends with its process, so a kill leaves no stale
+one. What the pointer names is on the disk before it is replaced, and each revision is kept beside it: a pointer that is
+lost, damaged or older than its history is an error, never a first start.
 """
 
-import os
+import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from schemas.config import SEGMENTATION
 from schemas.errors import DataError, FenqunError, UsageError
 from schemas.reports import Report
-from tasks.stores._lock import held
-from tasks.stores.artifacts import aside
+from tasks.disk.artifacts import aside
+from tasks.disk.files import flush, flush_below, flush_names, sealed, unsealed
+from tasks.disk.lock import held
+
+TABLES = "tables"
+_KEPT = 100  # revisions that can be gone back to
+_REPAIR = "run `fenqun doctor --repair`, which goes back to the newest revision that is whole, or restore a backup"
 
 
 class Live(Report):
@@ -29,6 +35,14 @@ class Live(Report):
     sha256: str = Field(description="content of the bundle: what is loaded has to have it")
     run_id: str = Field(description="the MLflow run that registered it")
     tables: dict[str, int] = Field(default_factory=dict, description="published table -> Delta version")
+    sums: dict[str, str] = Field(
+        default_factory=dict, description="published table -> sum of its content; earlier versions recorded none"
+    )
+    made: dict[str, str] = Field(
+        default_factory=dict,
+        description="published table -> folder of what it was published from, where it is kept; "
+        "seen -> sums of the rows by which each user was scored",
+    )
     users: int = Field(description="users of the data that it was fitted on")
     as_of: datetime
     promoted_at: datetime
@@ -67,19 +81,48 @@ def pointer_path(home: str, segmentation: str) -> Path:
     return Path(home) / "segmentations" / segmentation / "live.json"
 
 
+def revisions(home: str, segmentation: str) -> list[Path]:
+    """The kept revisions of a pointer, oldest first."""
+    return sorted((pointer_path(home, segmentation).parent / "history").glob("[0-9]*.json"))
+
+
 def read(home: str, segmentation: str) -> Pointer:
     """The pointer as it stands; an empty one where nothing was promoted yet.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, is missing although something was live, or is older than its history.
     """
-    path = pointer_path(home, segmentation)
+    path, kept = pointer_path(home, segmentation), revisions(home, segmentation)
     try:
-        return Pointer.model_validate_json(path.read_bytes())
+        found = parsed(path)
     except FileNotFoundError:
+        if kept:
+            raise DataError(f"{path}: is missing, although revision {int(kept[-1].stem)} was live; {_REPAIR}") from None
         return Pointer()
-    except ValidationError as error:
-        raise DataError(f"{path}: is damaged; restore it from a backup, or delete it and promote a version") from error
+    if kept and found.revision < int(kept[-1].stem):
+        older = f"{path}: is revision {found.revision}, older than revision {int(kept[-1].stem)} of its history"
+        raise DataError(f"{older}; {_REPAIR}")
+    return found
+
+
+def parsed(path: Path) -> Pointer:
+    """A pointer's file.
+
+    Raises:
+        DataError: it is damaged.
+        FileNotFoundError: there is none.
+    """
+    try:
+        found = Pointer.model_validate_json(json.dumps(unsealed(path.read_bytes())))
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # a folder, say, or one that another user owns
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {_REPAIR}") from error
+    except ValueError as error:  # pydantic's errors are ValueErrors too
+        raise DataError(f"{path}: is damaged; {_REPAIR}") from error
+    if found.revision < 1 or found.live is None:  # whatever wrote the file made something live
+        raise DataError(f"{path}: is damaged; {_REPAIR}")
+    return found
 
 
 @contextmanager
@@ -104,39 +147,57 @@ def changing(home: str, segmentation: str, expected: int) -> Iterator[Pointer]:
                 f"{segmentation}: another change came first (revision {current.revision}, expected {expected}); "
                 "look at what is live now and try again"
             )
+        keep(home, segmentation, current)  # where the last change was killed in between
         yield current
 
 
 def replace(
     home: str, segmentation: str, current: Pointer, live: Live | None, previous: Live | None, ids: Iterable[str] = ()
 ) -> Pointer:
-    """Writes the pointer in one rename; only within `changing`, which yielded `current`.
+    """Writes the pointer in one rename, once what it names is on the disk; only within `changing`.
 
     Args:
         home: The state folder.
         segmentation: Whose pointer.
-        current: The pointer as it stands.
+        current: The pointer as it stands, which `changing` yielded.
         live: The champion from now on.
         previous: What a rollback brings back.
         ids: The champion's segments, which nobody else may ever be called.
     """
     born = dict.fromkeys(ids, live.model_version) if live else {}
     pointer = Pointer(revision=current.revision + 1, live=live, previous=previous, born={**born, **current.born})
-    with aside(pointer_path(home, segmentation)) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(pointer.model_dump_json(indent=1))
-        file.flush()
-        os.fsync(file.fileno())
+    if live is not None:
+        flush_below(Path(home) / live.bundle)
+        for name in live.tables:
+            flush_below(pointer_path(home, segmentation).parent / TABLES / name)
+    write(home, segmentation, pointer)
     return pointer
 
 
-def promote(home: str, segmentation: str, expected: int, live: Live) -> Pointer:
-    """Makes `live` the champion and keeps the old one as previous.
+def write(home: str, segmentation: str, pointer: Pointer) -> None:
+    """Puts a pointer in the place of the one that stands there, and keeps it as a revision."""
+    path = pointer_path(home, segmentation)
+    if pointer.live is not None:
+        flush_names((Path(home) / pointer.live.bundle).parent, Path(home))
+    _put(path, pointer)
+    flush_names(path.parent, Path(home))
+    keep(home, segmentation, pointer)
 
-    Raises:
-        PointerMoved: the pointer's revision is no longer `expected`.
-    """
-    with changing(home, segmentation, expected) as current:
-        return replace(home, segmentation, current, live, current.live)
+
+def keep(home: str, segmentation: str, pointer: Pointer) -> None:
+    """Keeps what is live now as a revision, for the day that the pointer is lost."""
+    kept = pointer_path(home, segmentation).parent / "history" / f"{pointer.revision:08d}.json"
+    if pointer.revision and not kept.exists():
+        _put(kept, pointer)
+        flush(kept.parent)
+        for old in revisions(home, segmentation)[:-_KEPT]:
+            old.unlink()
+
+
+def _put(path: Path, pointer: Pointer) -> None:
+    with aside(path) as temporary:
+        temporary.write_text(sealed(pointer.model_dump(mode="json")), encoding="utf-8")
+        flush(temporary)
 
 
 def rollback(home: str, segmentation: str, expected: int, at: datetime, author: str, reason: str) -> Pointer:

@@ -21,10 +21,10 @@ from schemas.tables import (
     TEXTS,
     TIMESTAMP,
     USER_ID,
-    USERS,
     WEIGHT,
     Bucket,
 )
+from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, until
 from tasks.texts.normalise import normalise_all
 from tasks.texts.templates import item_texts
 
@@ -36,7 +36,6 @@ ITEM_USERS = "item_users"
 EVENT_USERS = "event_users"
 LAST_KEY = "last_text_key"
 
-_DAY = 86_400_000_000  # microseconds
 _LEAST_IDF = 1e-6  # an item that every user consumed still speaks for a user who consumed nothing else
 
 
@@ -48,20 +47,7 @@ def keys_of(values: "pl.Series") -> np.ndarray:
 
 def known(bucket: Bucket, table: str, as_of: datetime) -> "pl.DataFrame | None":
     """A table's rows up to `as_of`, or None where the bucket has no such table."""
-    import polars as pl
-
-    if table not in bucket:
-        return None
-    return bucket[table].filter(pl.col(TIMESTAMP).cast(pl.Datetime("us", "UTC")) <= as_of)
-
-
-def population(bucket: Bucket, as_of: datetime) -> "pl.Series":
-    """Distinct users that are known by `as_of` over events, users and texts, sorted."""
-    import polars as pl
-
-    frames = [known(bucket, EVENTS.name, as_of), known(bucket, TEXTS.name, as_of), bucket.get(USERS.name)]
-    ids = [frame.get_column(USER_ID).cast(pl.String) for frame in frames if frame is not None]
-    return pl.concat([pl.Series(USER_ID, [], dtype=pl.String), *ids]).unique().sort()
+    return until(bucket[table], as_of) if table in bucket else None
 
 
 @dataclass(frozen=True)
@@ -135,13 +121,15 @@ def _empty() -> "pl.DataFrame":
     )
 
 
-def _shaped(frame: "pl.DataFrame", weight: "pl.Expr", config: TextsConfig, as_of: datetime) -> "pl.DataFrame":
+def _shaped(
+    frame: "pl.DataFrame", weight: "pl.Expr", config: TextsConfig, bucket: Bucket, as_of: datetime
+) -> "pl.DataFrame":
     """The frame in the columns of `_empty`, its weights times the decay of time."""
     import polars as pl
 
     stamp = pl.col(TIMESTAMP).cast(pl.Datetime("us", "UTC"))
     if config.half_life_days is not None:
-        age = (pl.lit(as_of).cast(pl.Datetime("us", "UTC")) - stamp).to_physical() / _DAY
+        age = (pl.lit(pl.Series(clock(bucket, frame[USER_ID], as_of))) - stamp.to_physical()) / MICROSECONDS_PER_DAY
         weight = weight * pl.lit(0.5).pow(age / config.half_life_days)
     sequence = pl.col(SEQUENCE).cast(pl.Int64) if SEQUENCE in frame.columns else pl.lit(0, dtype=pl.Int64)
     return frame.select(
@@ -160,7 +148,7 @@ def _consumed(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime
     loud = _idf(texts.get_column(ITEM_ID), state) if config.inverse_popularity else np.ones(len(texts))
     texts = texts.with_columns(pl.Series("idf", loud * config.consumed_weight))
     weight = pl.col("idf") * _factor(EVENT, config.event_weights)
-    return _shaped(events.join(texts, on=ITEM_ID, how="inner"), weight, config, as_of)
+    return _shaped(events.join(texts, on=ITEM_ID, how="inner"), weight, config, bucket, as_of)
 
 
 def _written(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime) -> "pl.DataFrame | None":
@@ -174,7 +162,7 @@ def _written(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime)
         texts = frame.get_column(TEXT).unique()
         kept = texts.filter(pl.Series(keys_of(texts) <= np.uint64(state.meta[LAST_KEY])))
         frame = frame.filter(pl.col(TEXT).is_in(kept.implode()))
-    return _shaped(frame, _factor(KIND, config.kind_weights) * config.written_weight, config, as_of)
+    return _shaped(frame, _factor(KIND, config.kind_weights) * config.written_weight, config, bucket, as_of)
 
 
 def normal_texts(frame: "pl.DataFrame") -> "pl.DataFrame":

@@ -18,6 +18,7 @@ import numpy as np
 from schemas.artifacts import State
 from schemas.config import TextsConfig
 from schemas.tables import EVENTS, HAS_TEXT, ITEM_ID, TEXT, TEXTS, USER_ID, VECTOR, Bucket
+from tasks.numerics.history import population
 from tasks.texts._weights import (
     EVENT_USERS,
     ITEM_KEYS,
@@ -27,7 +28,6 @@ from tasks.texts._weights import (
     keys_of,
     known,
     normal_texts,
-    population,
     weighted,
 )
 

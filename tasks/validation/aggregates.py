@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from schemas import tables as t
 from schemas.config import ValidateConfig
 from schemas.facts import Facts, Moments
+from tasks.cleaning.twice import histories, repeated, smallest
 from tasks.validation.conditions import conditions
 from tasks.validation.dtypes import unfit
 
@@ -49,6 +50,7 @@ def partial(
         first=_locators(frame, {name: tests[name] for name, count in counts.items() if count}),
         moments=_moments(frame),
         shares=_shares(frame, table),
+        histories=histories(frame, table) if table.name in t.REPEATING else {},
     )
 
 
@@ -67,11 +69,16 @@ def merge(a: Facts, b: Facts) -> Facts:
         counts[name] = counts.get(name, 0) + count
     return a.model_copy(
         update={
-            "rows": a.rows + b.rows, "columns": a.columns | b.columns,
-            "unfit": tuple(sorted({*a.unfit, *b.unfit})), "counts": counts,
-            "first": b.first | a.first, "moments": moments, "shares": shares,
+            "rows": a.rows + b.rows,
+            "columns": a.columns | b.columns,
+            "unfit": tuple(sorted({*a.unfit, *b.unfit})),
+            "counts": counts,
+            "first": b.first | a.first,
+            "moments": moments,
+            "shares": shares,
+            "histories": smallest(Counter(a.histories) + Counter(b.histories)),
         }
-    )  # fmt: skip
+    )
 
 
 def merge_all(parts: list[Facts]) -> Facts:
@@ -133,6 +140,8 @@ def _shares(frame: "pl.DataFrame", table: t.Table) -> dict[str, dict[str, int]]:
 def _attributes(frame: "pl.DataFrame", table: t.Table) -> dict[str, int]:
     """Counts that are not conditions of one column: over all columns of open tables, and rows that say something."""
     made = _of_open(frame, table) if table.open else {}
+    if table.name in t.REPEATING:
+        made["repeated rows"] = repeated(frame)
     if table.name == t.ITEMS.name and {t.TITLE, t.CATEGORIES} & set(frame.columns):
         made["undescribed rows"] = _undescribed(frame)
     if t.HAS_TEXT in frame.columns:

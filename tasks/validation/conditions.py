@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _ALSO = {t.SEGMENT_ID: (t.TO_SEGMENT_ID,)}
 """Further columns that hold what the named one lists."""
+NEAR = ("leading zeros", "capital letters", "spaces")
+"""In what an id may differ from the one that is meant."""
 FLOAT32_MAX = 3.4028234663852886e38
 HUGE_NORM = 1e6
 """Longest vector that is believed; encoders and scalers stay below 1e3."""
@@ -43,11 +45,27 @@ def conditions(
     for name, values in (known or {}).items():
         for also in {name, *_ALSO.get(name, ())} & columns.keys():
             made[f"{also}.unlisted"] = pl.col(also).is_not_null() & ~pl.col(also).is_in(values.implode())
+        if name == t.USER_ID and name in columns:
+            made |= {f"{name}.{near}": made[f"{name}.unlisted"] & test for near, test in _near(values).items()}
     if table.key and set(table.key) <= columns.keys():
         made["key.duplicates"] = ~pl.struct(table.key).is_first_distinct()
     further = _OF_TABLE[table.name]() if table.name in _OF_TABLE else {}
     usable = columns.keys() - unfit(table, columns)
     return made | {name: test for name, test in further.items() if set(test.meta.root_names()) <= usable}
+
+
+def _near(users: "pl.Series") -> "dict[str, pl.Expr]":
+    """Users that another spelling would find, by what differs."""
+    import polars as pl
+
+    def same(change: "Callable[[pl.Expr], pl.Expr]") -> pl.Expr:
+        return change(pl.col(t.USER_ID)).is_in(pl.select(change(pl.lit(users))).to_series().implode())
+
+    return {
+        NEAR[0]: same(lambda ids: ids.str.strip_chars_start("0")),
+        NEAR[1]: same(lambda ids: ids.str.to_lowercase()),
+        NEAR[2]: same(lambda ids: ids.str.replace_all(r"\s", "")),
+    }
 
 
 def _of_column(column: t.Column, config: ValidateConfig, as_of: datetime) -> "dict[str, pl.Expr]":
@@ -80,10 +98,7 @@ def _edges() -> "dict[str, pl.Expr]":
 def _embeddings() -> "dict[str, pl.Expr]":
     import polars as pl
 
-    return {
-        "vector.zero_with_text": pl.col(t.HAS_TEXT)
-        & pl.col(t.VECTOR).list.eval(pl.element() == 0).list.all()
-    }  # fmt: skip
+    return {"vector.zero_with_text": pl.col(t.HAS_TEXT) & pl.col(t.VECTOR).list.eval(pl.element() == 0).list.all()}
 
 
 def _assignments() -> "dict[str, pl.Expr]":
@@ -128,6 +143,10 @@ def _recommendations() -> "dict[str, pl.Expr]":
 
 
 _OF_TABLE: "Mapping[str, Callable[[], dict[str, pl.Expr]]]" = {
-    "edges": _edges, "user_embeddings": _embeddings, "assignments": _assignments, "segments": _segments,
-    "transitions": _transitions, "recommendations": _recommendations,
-}  # fmt: skip
+    "edges": _edges,
+    "user_embeddings": _embeddings,
+    "assignments": _assignments,
+    "segments": _segments,
+    "transitions": _transitions,
+    "recommendations": _recommendations,
+}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from schemas.facts import Facts
+from schemas.facts import COLUMNS, DTYPES, NO_STRANGE_COLUMNS, Facts
 from schemas.reports import RuleResult
 from schemas.tables import Table
 
@@ -37,15 +37,21 @@ def check(facts: Facts, table: Table) -> tuple[RuleResult, ...]:
     strange = [] if table.open else [name for name in facts.columns if name not in table.names]
     wrong = [f"{name} ({facts.columns[name]})" for name in facts.unfit]
     return (
-        _result(table, "columns", "error", missing, "missing", f"columns {', '.join(table.required)}"),
-        _result(table, "no_strange_columns", "warn", strange, "not in the contract", "the columns of the contract"),
-        _result(table, "dtypes", "error", wrong, "of another dtype", "the dtypes of the contract"),
+        _result(table, COLUMNS, "error", missing, "missing", f"columns {', '.join(table.required)}"),
+        _result(table, NO_STRANGE_COLUMNS, "warn", strange, "not in the contract", "the columns of the contract"),
+        _result(table, DTYPES, "error", wrong, "of another dtype", "the dtypes of the contract"),
     )
 
 
 def _result(table: Table, rule: str, severity: str, names: list[str], word: str, bound: str) -> RuleResult:
     observed = f"{', '.join(names)}: {word}" if names else "as asked"
     return RuleResult(
-        rule=f"{table.name}.{rule}", table=table.name, severity=severity, passed=not names,  # type: ignore[arg-type]
-        checked=len(table.columns), failed=len(names), observed=observed, bound=bound,
-    )  # fmt: skip
+        rule=f"{table.name}.{rule}",
+        table=table.name,
+        severity=severity,
+        passed=not names,
+        checked=len(table.columns),
+        failed=len(names),
+        observed=observed,
+        bound=bound,
+    )

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from schemas import tables as t
-from schemas.facts import Facts
+from schemas.facts import COPIED, DISTINCT, ROWS, Facts
 from schemas.reports import Accounting
+from tasks.cleaning.twice import copied
+from tasks.validation.conditions import NEAR
 
 _COMPARED = {t.EVENT, t.KIND, t.SEGMENT_ID, t.STATUS}
 
@@ -17,13 +19,26 @@ def complete(facts: Facts, all_facts: Mapping[str, Facts], previous: Facts | Non
         all_facts: The same of all tables of the hand-over.
         previous: The table in the previous accepted run; None where there was none.
     """
-    numbers, at = _shares(facts) | _segments(facts, all_facts), dict(facts.first)
+    numbers, at = _shares(facts) | _segments(facts, all_facts), dict(facts.first) | _near(facts)
     for name, columns in _open(facts).items():
         numbers[name], at[name] = float(len(columns)), _named(columns)
     for name, (distance, column) in (shifts(facts, previous) if previous is not None else {}).items():
         numbers[name], at[name] = distance, column
+    at |= _before(numbers, previous) if previous is not None else {}
     update = {"numbers": facts.numbers | numbers, "first": at, "previous": previous, "tables": tuple(all_facts)}
+    update["histories"] = {}
     return facts.model_copy(update=update)
+
+
+def _before(numbers: Mapping[str, float], previous: Facts) -> dict[str, str]:
+    """What figures that are compared with the previous accepted run mean, and what they were then."""
+    was = "in the last accepted run"
+    words = {
+        DISTINCT: "of the rows repeat no other one, {:.3g} " + was,
+        COPIED: "of the users have the history of another user, {:.3g} " + was,
+    }
+    found = {name: text.format(previous.numbers[name]) for name, text in words.items() if name in previous.numbers}
+    return {name: text for name, text in found.items() if name in numbers} | {ROWS: f"rows, {previous.rows} {was}"}
 
 
 def _named(columns: Sequence[str]) -> str:
@@ -64,6 +79,10 @@ def _shares(facts: Facts) -> dict[str, float]:
     rows = max(facts.rows, 1)
     if facts.table == t.EVENTS.name and "item_id.unlisted" in facts.counts:
         made["known_items"] = 1 - facts.counts["item_id.unlisted"] / rows
+    if "repeated rows" in facts.counts:
+        made |= {DISTINCT: 1 - facts.counts["repeated rows"] / rows, COPIED: copied(facts.histories)}
+    if "user_id.unlisted" in facts.counts and facts.rows:
+        made["known_users"] = 1 - facts.counts["user_id.unlisted"] / rows
     if "undescribed rows" in facts.counts:
         made["undescribed"] = facts.counts["undescribed rows"] / rows
     if "has_text rows" in facts.counts:
@@ -71,6 +90,13 @@ def _shares(facts: Facts) -> dict[str, float]:
     if "vector.lengths" in facts.shares:
         made["vector.lengths"] = float(len(facts.shares["vector.lengths"]))
     return made
+
+
+def _near(facts: Facts) -> dict[str, str]:
+    """In what the users that the table of users lacks differ from those that it has."""
+    near = {name: facts.counts.get(f"{t.USER_ID}.{name}", 0) for name in NEAR}
+    told = [f"{count} of {facts.rows} rows differ in {name}" for name, count in near.items() if count]
+    return {"known_users": "; ".join(told)} if told else {}
 
 
 def _open(facts: Facts) -> dict[str, list[str]]:
@@ -96,8 +122,9 @@ def _segments(facts: Facts, all_facts: Mapping[str, Facts]) -> dict[str, float]:
     return made
 
 
-def accounted(facts: Facts, accounting: tuple[Accounting, ...]) -> Facts:
-    """The quarantine's facts with each table's share of rows set aside, and whether its rows add up."""
+def accounted(facts: Facts, accounting: tuple[Accounting, ...], why: Mapping[str, str]) -> Facts:
+    """The quarantine's facts with each table's share of rows set aside and why, and whether its rows add up."""
     numbers = {f"{a.table}.share": a.quarantined / a.read if a.read else 0.0 for a in accounting}
     numbers |= {f"{a.table}.unbalanced": float(not a.balanced) for a in accounting}
-    return facts.model_copy(update={"numbers": facts.numbers | numbers})
+    first = {f"{table}.share": words for table, words in why.items()}
+    return facts.model_copy(update={"numbers": facts.numbers | numbers, "first": facts.first | first})

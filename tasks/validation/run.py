@@ -1,15 +1,16 @@
-"""Runs suites for real, reads what came out, and builds the Data Docs. Offending values are never kept."""
+"""Runs suites for real and reads what came out. Offending values are never kept."""
 
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from schemas.config import ValidateConfig
 from schemas.facts import ROWS, Facts
 from schemas.reports import Accounting, RuleResult, ValidationReport
+from tasks.validation.docs import docs, site
 from tasks.validation.dtypes import check
 from tasks.validation.scan import TABLES, scan
 
@@ -21,7 +22,21 @@ if TYPE_CHECKING:
 
 _FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 """Counts and observed figures, but no list of offending values."""
-_SITE = "fenqun"
+
+
+class Stage(NamedTuple):
+    """A hand-over.
+
+    Attributes:
+        name: raw, features or published.
+        accounting: Rows of each table as ingest counted them; judged with the quarantine.
+    """
+
+    name: str
+    accounting: tuple[Accounting, ...] = ()
+
+
+RAW = Stage("raw")
 
 
 def validate(
@@ -31,9 +46,7 @@ def validate(
     as_of: datetime,
     previous: Mapping[str, Any] | None = None,
     docs_folder: Path | None = None,
-    *,
-    stage: str = "raw",
-    accounting: tuple[Accounting, ...] = (),
+    stage: Stage = RAW,
 ) -> tuple[ValidationReport, dict[str, Any]]:
     """Checks a hand-over of tables.
 
@@ -44,23 +57,22 @@ def validate(
         as_of: UTC moment the run looks at.
         previous: What this function returned second in the previous accepted run; None: there was none.
         docs_folder: Where the Data Docs are built; None: they are not.
-        stage: raw, features or published.
-        accounting: Rows of each table as ingest counted them; judged with the quarantine.
+        stage: Which hand-over it is, with the rows that ingest counted.
 
     Returns:
         The report, and JSON-ready facts to hand to the next run once this one is accepted.
     """
     before = {name: Facts.model_validate(facts) for name, facts in (previous or {}).items()}
-    facts = scan(tables, config, as_of, before, accounting)
+    facts = scan(tables, config, as_of, before, stage.accounting)
     context = ephemeral_context(docs_folder)
     results: list[RuleResult] = []
     for name, found in facts.items():
         results += [_overridden(result, config) for result in check(found, TABLES[name]) if _on(result, config)]
         if name in suites:
-            results += run(suites[name](config, found), to_frame(found), stage, name, context, found.first)
-    page = None if docs_folder is None else str(docs(context, docs_folder))
+            results += run(suites[name](config, found), to_frame(found), stage.name, name, context, found.first)
+    page = None if docs_folder is None else str(docs(context, Path(docs_folder), results))
     kept = {name: found.model_copy(update={"previous": None}).model_dump(mode="json") for name, found in facts.items()}
-    return ValidationReport(stage=stage, results=tuple(results), docs=page), kept
+    return ValidationReport(stage=stage.name, results=tuple(results), docs=page), kept
 
 
 def ephemeral_context(docs_folder: Path | None = None) -> "EphemeralDataContext":
@@ -73,10 +85,8 @@ def ephemeral_context(docs_folder: Path | None = None) -> "EphemeralDataContext"
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     if docs_folder is not None:
-        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(Path(docs_folder).resolve())}
-        index = {"class_name": "DefaultSiteIndexBuilder"}
-        site: Any = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": backend}
-        context.add_data_docs_site(_SITE, site)
+        name, settings = site(Path(docs_folder))
+        context.add_data_docs_site(name, cast(Any, settings))
     return context
 
 
@@ -120,12 +130,6 @@ def run(
     order = {(expectation.meta or {})["rule"]: i for i, expectation in enumerate(suite.expectations)}
     results = [_read(one.to_json_dict(), table, rows, locators or {}) for one in outcome.results]
     return tuple(sorted(results, key=lambda result: order[result.rule]))
-
-
-def docs(context: "EphemeralDataContext", folder: Path) -> Path:
-    """Builds the Data Docs of everything the context ran; returns their first page."""
-    context.build_data_docs(site_names=[_SITE])
-    return Path(folder).resolve() / "index.html"
 
 
 def _read(outcome: dict[str, Any], table: str, rows: int, locators: Mapping[str, str]) -> RuleResult:

@@ -1,6 +1,6 @@
 """Counts all tables of a hand-over, bucket by bucket, each one known to the others where they refer to it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from schemas.config import ValidateConfig
 from schemas.errors import DataError
 from schemas.facts import Facts
 from schemas.reports import Accounting
+from tasks.cleaning.reasons import most_of
 from tasks.validation.aggregates import merge_all, partial
 from tasks.validation.figures import accounted, complete
 
@@ -21,9 +22,12 @@ TABLES: Mapping[str, t.Table] = {
 }
 _LISTS = {t.ITEMS.name: t.ITEM_ID, t.SEGMENTS.name: t.SEGMENT_ID}
 _REFER = {
-    t.EVENTS.name: (t.ITEM_ID,), t.RECOMMENDATIONS.name: (t.ITEM_ID, t.SEGMENT_ID),
-    t.ASSIGNMENTS.name: (t.SEGMENT_ID,), t.TRANSITIONS.name: (t.SEGMENT_ID,),
-}  # fmt: skip
+    t.EVENTS.name: (t.ITEM_ID, t.USER_ID),
+    t.TEXTS.name: (t.USER_ID,),
+    t.RECOMMENDATIONS.name: (t.ITEM_ID, t.SEGMENT_ID),
+    t.ASSIGNMENTS.name: (t.SEGMENT_ID,),
+    t.TRANSITIONS.name: (t.SEGMENT_ID,),
+}
 
 
 def scan(
@@ -45,19 +49,42 @@ def scan(
     Raises:
         DataError: a table that the contract does not know.
     """
+    import polars as pl
+
     strange = sorted(tables.keys() - TABLES.keys())
     if strange:
         raise DataError(f"no table is called {', '.join(strange)}; the contract knows {', '.join(TABLES)}")
-    held = {name: list(tables[name]) for name in _LISTS if name in tables}
-    known = {_LISTS[name]: _values(frames, _LISTS[name]) for name, frames in held.items()}
+    held = {name: list(tables[name]) for name in (*_LISTS, t.QUARANTINE.name) if name in tables}
+    known = {column: _values(held[name], column) for name, column in _LISTS.items() if name in held}
+    users: list[pl.Series] = []
     merged: dict[str, Facts] = {}
-    for name, frames in {**tables, **held}.items():
+    for name, frames in sorted({**tables, **held}.items(), key=lambda one: one[0] != t.USERS.name):
+        frames = _noted(frames, users) if name == t.USERS.name else frames
         listed = {column: known[column] for column in _REFER.get(name, ()) if column in known}
         parts = [partial(frame, TABLES[name], config, as_of, listed) for frame in frames]
         merged[name] = merge_all(parts or [partial(_none(TABLES[name]), TABLES[name], config, as_of, listed)])
+        if users and name == t.USERS.name:
+            known[t.USER_ID] = pl.concat(users)
     if t.QUARANTINE.name in merged:
-        merged[t.QUARANTINE.name] = accounted(merged[t.QUARANTINE.name], accounting)
-    return {name: complete(facts, merged, previous.get(name)) for name, facts in merged.items()}
+        merged[t.QUARANTINE.name] = accounted(merged[t.QUARANTINE.name], accounting, _why(held[t.QUARANTINE.name]))
+    return {name: complete(merged[name], merged, previous.get(name)) for name in tables}
+
+
+def _noted(frames: "Iterable[pl.DataFrame]", ids: "list[pl.Series]") -> "Iterator[pl.DataFrame]":
+    """The frames of the users, of which the ids alone are held."""
+    for frame in frames:
+        if t.USER_ID in frame.columns and len(frame):
+            ids.append(frame[t.USER_ID].drop_nulls())
+        yield frame
+
+
+def _why(quarantine: "list[pl.DataFrame]") -> dict[str, str]:
+    """Table -> why most of its rows were set aside."""
+    import polars as pl
+
+    rows = pl.concat(quarantine) if quarantine else pl.DataFrame()
+    parts = rows.partition_by(t.TABLE) if len(rows) else []
+    return {part[t.TABLE][0]: f"most because {most_of(part)}" for part in parts}
 
 
 def _none(table: t.Table) -> "pl.DataFrame":

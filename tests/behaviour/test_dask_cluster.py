@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.config import ExecutionConfig, TextsConfig
+from schemas.config import TextsConfig
+from schemas.execution import ExecutionConfig
 from schemas.runs import Embedded
 from schemas.tables import EVENTS, USER_ID
-from tasks.serving.embedding import embed_users
-from tasks.serving.fitting import fit_family, fit_representation
-from tasks.serving.plugins import kinds, plugin
-from tasks.stores._scheduler import _POOL, scheduler
+from tasks.execution.scheduler import _POOL, scheduler
+from tasks.plugins.find import kinds, plugin
 from tasks.stores.buckets import map_buckets, reduce_buckets
-from tests.serving.bucketed import BUCKETS, a_run, buckets, files, written
+from tasks.vectors.features import fit_family, fit_representation
+from tasks.vectors.slices import cut
+from tasks.vectors.texts import embed_users
+from tests.helpers.landed_tables import BUCKETS, a_run, buckets, files, written
 
 pytestmark = pytest.mark.slow
 THREADS = ExecutionConfig(workers=2)
@@ -41,12 +43,12 @@ def everything(tables, home, execution) -> dict[str, dict[str, bytes]]:
 
     run, made = a_run(home), {}
     for high in (1.0, 0.7):
+        part = cut(tables, high, run, execution)
         fitted = {
-            kind: fit_family(tables, plugin("features", kind).Config(), run, high, execution)
-            for kind in kinds("features")
+            kind: fit_family(part, plugin("features", kind).Config(), run, execution) for kind in kinds("features")
         }
         encoder = plugin("encoders", "hashing").Config(dimension=16)
-        texts: Embedded = embed_users(tables, TextsConfig(), encoder, run, high, execution)
+        texts: Embedded = embed_users(part, TextsConfig(), encoder, run, execution)
         vectors = fit_representation(fitted, texts, RepresentConfig(dimension=8), ({}, {}), run, execution)
         for name, one in {**fitted, "texts": texts.fitted, "vectors": vectors}.items():
             made[f"{name} {high}"] = {**files(one.state), **files(one.output)}
@@ -63,8 +65,8 @@ def test_two_workers_make_exactly_what_threads_make(tables, tmp_path, cluster):
 def test_a_scheduler_elsewhere_is_used_by_its_address(tables, tmp_path, cluster):
     config, run = plugin("features", "behaviour").Config(), a_run(tmp_path / "x")
     there = ExecutionConfig(scheduler=cluster.scheduler.address)
-    ours = fit_family(tables, config, a_run(tmp_path / "y"), 1.0, THREADS)
-    theirs = fit_family(tables, config, run, 1.0, there)
+    ours = fit_family(tables, config, a_run(tmp_path / "y"), THREADS)
+    theirs = fit_family(tables, config, run, there)
     assert {**files(theirs.state), **files(theirs.output)} == {**files(ours.state), **files(ours.output)}
 
 

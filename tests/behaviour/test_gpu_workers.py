@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from schemas.config import ExecutionConfig
 from schemas.errors import UsageError
+from schemas.execution import ExecutionConfig
 from tasks.encoders import transformer
-from tasks.serving.encoding import cache_of, encode, known
-from tasks.stores._scheduler import on_gpus
-from tests.fakes import WORDS, tiny_bert
+from tasks.execution.scheduler import on_gpus
+from tasks.vectors.encoder import cache_of, encode, known
+from tests.helpers.language_models import WORDS, tiny_bert
 
 pytestmark = pytest.mark.slow
 TWO = ExecutionConfig(gpus=2, device="cpu", memory_limit="2GiB")

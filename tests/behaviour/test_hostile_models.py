@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from schemas.errors import DataError, FenqunError, UsageError
+from tasks.disk.sums import folder_sha256
+from tasks.models.fetch import fetch
 from tasks.segments import _format
 from tasks.serving import online
-from tasks.serving.fetching import fetch
 from tasks.stores.ledger import BUNDLE_TAG, CATALOGUE_TAG
-from tasks.stores.sums import folder_sha256
-from tests.serving import models
+from tests.helpers import versions
 
 
 class Bomb:
@@ -34,8 +34,8 @@ class Bomb:
 def known(tmp_path_factory):
     """One registered version, and a copy of its model folder to restore from."""
     home = tmp_path_factory.mktemp("home")
-    bundle, bucket = models.fitted()
-    model, ledger = models.registered(home, bundle, bucket)
+    bundle, bucket = versions.fitted()
+    model, ledger = versions.registered(home, bundle, bucket)
     with ledger.model_folder(model.version) as folder:
         shutil.copytree(folder, home / "clean")
         yield home, model, ledger, folder
@@ -221,7 +221,7 @@ def refused(home, ledger, version, mark, words):
     """Fetching a version tells `words` in one line, and neither runs nor keeps anything."""
     before = sorted((home / "artifacts").rglob("*"))
     with pytest.raises(DataError, match=words) as caught:
-        fetch(version, models.context(home), ledger)
+        fetch(version, versions.context(home), ledger)
     assert not mark.exists()
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 700
@@ -262,7 +262,7 @@ def resigned(folder, ledger, version):
         CATALOGUE_TAG: folder_sha256(folder / "artifacts/catalogue"),
     }
     known = ledger.version(version)
-    planted = ledger.client.create_model_version(models.NAME, known.source, known.run_id, tags)
+    planted = ledger.client.create_model_version(versions.NAME, known.source, known.run_id, tags)
     return str(planted.version)
 
 
@@ -312,7 +312,7 @@ def test_a_signed_catalogue_that_is_a_pickle_is_never_unpickled(known, folder, t
     home, model, ledger, _ = known
     for name in ("items.parquet", "vectors.safetensors"):
         (folder / "artifacts/catalogue" / name).write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
-        kept, sha256 = fetch(resigned(folder, ledger, model.version), models.context(home), ledger)
+        kept, sha256 = fetch(resigned(folder, ledger, model.version), versions.context(home), ledger)
         with pytest.raises(DataError, match="the catalogue is damaged"):
             online.load(Path(kept.path), sha256, "1")
     assert not (tmp_path / "ran").exists()
@@ -320,7 +320,7 @@ def test_a_signed_catalogue_that_is_a_pickle_is_never_unpickled(known, folder, t
 
 def test_the_clean_model_is_fetched_as_it_was(known, folder):
     home, model, ledger, _ = known
-    kept, sha256 = fetch(model.version, models.context(home), ledger)
+    kept, sha256 = fetch(model.version, versions.context(home), ledger)
     assert sha256 == model.sha256
     assert kept.meta["catalogue_sha256"] == model.bundle.meta["catalogue_sha256"]
 
@@ -331,24 +331,35 @@ def test_a_version_that_points_elsewhere_is_refused(known, folder, source):
     run_id = ledger.version(model.version).run_id
     tags = dict(ledger.version(model.version).tags)
     try:
-        planted = ledger.client.create_model_version(models.NAME, source, run_id, tags)
+        planted = ledger.client.create_model_version(versions.NAME, source, run_id, tags)
     except Exception:  # MLflow itself refuses some of them
         pytest.skip("MLflow does not register this source")
     with pytest.raises(DataError, match="source is not the model of its run"):
-        fetch(str(planted.version), models.context(home), ledger)
+        fetch(str(planted.version), versions.context(home), ledger)
 
 
 def test_versions_that_are_not_ours_or_not_there_are_told(known, folder):
     home, model, ledger, _ = known
     version = ledger.version(model.version)
-    foreign = ledger.client.create_model_version(models.NAME, version.source, version.run_id)
+    foreign = ledger.client.create_model_version(versions.NAME, version.source, version.run_id)
     with pytest.raises(DataError, match="not registered by fenqun"):
-        fetch(str(foreign.version), models.context(home), ledger)
+        fetch(str(foreign.version), versions.context(home), ledger)
     wrong = ledger.client.create_model_version(
-        models.NAME, version.source, version.run_id, {**version.tags, BUNDLE_TAG: "f" * 64}
+        versions.NAME, version.source, version.run_id, {**version.tags, BUNDLE_TAG: "f" * 64}
     )
     with pytest.raises(DataError, match="not the expected"):
-        fetch(str(wrong.version), models.context(home), ledger)
+        fetch(str(wrong.version), versions.context(home), ledger)
     for number in ("999", "latest", "../1", ""):
         with pytest.raises((UsageError, FenqunError)):
-            fetch(number, models.context(home), ledger)
+            fetch(number, versions.context(home), ledger)
+
+
+def test_an_mlmodel_that_was_cut_is_refused(known, folder):
+    """Without its signature MLflow would drop the moment that a request asks about, and answer of the present."""
+    home, model, ledger, _ = known
+    path = folder / "MLmodel"
+    facts = yaml.safe_load(path.read_bytes())
+    del facts["signature"]
+    path.write_text(yaml.safe_dump(facts))
+    with pytest.raises(DataError, match="MLmodel: was changed after the version was registered"):
+        fetch(model.version, versions.context(home), ledger)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.serving import promoting
+from tasks.registry import promotion
 from tasks.stores import pointer, tables
-from tests.serving import models
+from tests.helpers import versions
 
 pytestmark = pytest.mark.slow
 
-NAME = models.NAME
+NAME = versions.NAME
 PUBLISHED = ("assignments", "segments", "transitions", "quarantine")
 BEFORE = [f"before {name}" for name in PUBLISHED] + ["within a table", "before the pointer"]
 AFTER = ["after the pointer", "before the aliases", "between the aliases"]
@@ -67,10 +67,10 @@ def dying(home: Path, where: str, change: str) -> None:
     elif where == "after the pointer":
         at(pointer, "replace", after=True)
     elif where == "before the aliases":
-        at(promoting, "mirror")
+        at(promotion, "mirror")
     elif where == "between the aliases":
         at(Ledger, "alias", after=True)
-    models.promoted(home, "2") if change == "promote" else models.rolled_back(home)
+    versions.promoted(home, "2") if change == "promote" else versions.rolled_back(home)
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +78,11 @@ def clean(tmp_path_factory):
     """Two registered versions, the first live; and what readers see of the second when nothing goes wrong."""
     home = tmp_path_factory.mktemp("clean") / "home"
     home.mkdir()
-    bundle, bucket = models.fitted()
-    for one in (bundle, models.shifted(models.turned(bundle))):
-        models.registered(home, one, bucket)
-    models.promoted(home, "1")
+    versions.two(home)
+    versions.promoted(home, "1")
     first = seen(home)
     shutil.copytree(home / "segmentations", home.parent / "kept")
-    models.promoted(home, "2")
+    versions.promoted(home, "2")
     return home, first, seen(home)
 
 
@@ -93,7 +91,7 @@ def home(clean):
     place, *_ = clean
     shutil.rmtree(place / "segmentations")
     shutil.copytree(place.parent / "kept", place / "segmentations")
-    model, ledger = models.recalled(place, "1")
+    model, ledger = versions.recalled(place, "1")
     ledger.mirror(model.version, None)
     ledger.alias("previous", None)
     return place
@@ -124,11 +122,11 @@ def test_a_promotion_that_is_killed_leaves_one_champion_and_the_next_run_mends_t
     live = pointer.read(str(home), NAME).live
     assert live.model_version == ("2" if where in AFTER else "1")
     assert seen(home) == (second if where in AFTER else first)
-    _, ledger = models.recalled(home, "2")
-    promoting.mirror(pointer.read(str(home), NAME), ledger)  # what every flow does first
+    _, ledger = versions.recalled(home, "2")
+    promotion.mirror(pointer.read(str(home), NAME), ledger)  # what every flow does first
     aliases = ledger.client.get_registered_model(NAME).aliases
     assert str(aliases["champion"]) == live.model_version
-    models.promoted(home, "2")
+    versions.promoted(home, "2")
     assert seen(home) == second
     aliases = {name: str(version) for name, version in ledger.client.get_registered_model(NAME).aliases.items()}
     assert (aliases["champion"], aliases["previous"]) == ("2", "1")
@@ -137,11 +135,11 @@ def test_a_promotion_that_is_killed_leaves_one_champion_and_the_next_run_mends_t
 @pytest.mark.parametrize("where", ["before the pointer", *AFTER])
 def test_a_rollback_that_is_killed_leaves_one_champion_whole(clean, home, where):
     _, first, second = clean
-    models.promoted(home, "2")
+    versions.promoted(home, "2")
     killed(home, where, "rollback")
     live = pointer.read(str(home), NAME).live
     assert live.model_version == ("1" if where in AFTER else "2")
     assert seen(home) == (first if where in AFTER else second)
-    _, ledger = models.recalled(home, "2")
-    promoting.mirror(pointer.read(str(home), NAME), ledger)
+    _, ledger = versions.recalled(home, "2")
+    promotion.mirror(pointer.read(str(home), NAME), ledger)
     assert str(ledger.client.get_registered_model(NAME).aliases["champion"]) == live.model_version

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from flows.config import load
-from tests.serving.servers import raw_users, served
+from tests.helpers.requests import raw_users
+from tests.helpers.servers import served
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
 
@@ -29,7 +30,7 @@ def trained(tmp_path_factory, prefect_harness):
         patch.setenv("FENQUN_HOME", str(home))
         config = load(str(CONFIG), QUICK)
         summary = retrain(config)
-        assert summary.promoted, [gate for gate in summary.gates if not gate.passed]
+        assert summary.promoted, [gate for gate in summary.verdict.gates if not gate.passed]
         yield home, config, summary, published(home)
 
 
@@ -48,11 +49,25 @@ def live(home: Path):
 def landed(home: Path, config):
     """The tables that training read."""
     from schemas.artifacts import RunContext
-    from tasks.serving.landing import land
-    from tasks.stores.artifacts import code_version
+    from tasks.disk.artifacts import code_version
+    from tasks.ingestion.land import land
 
-    run = RunContext(run_id="x", as_of=live(home).as_of, seed=config.seed, code_version=code_version(), home=str(home))
+    run = RunContext(
+        run_id="x",
+        as_of=live(home).as_of,
+        now=live(home).as_of,
+        seed=config.seed,
+        code_version=code_version(),
+        home=str(home),
+    )
     return land(config.source, config.ingest, config.as_of, run, config.execution, config.validation)
+
+
+def sent(home: Path, config) -> list[dict]:
+    """The same users as requests."""
+    from tasks.stores.buckets import read_table
+
+    return raw_users({name: read_table(ref) for name, ref in landed(home, config).tables.items()})
 
 
 def same(told: pl.DataFrame, trained: pl.DataFrame) -> None:
@@ -111,19 +126,22 @@ def test_every_user_alone_agrees(trained):
     home, config, _, told = trained
     now = live(home)
     model = online.load(home / now.bundle, now.sha256, now.model_version)
-    users = raw_users(landed(home, config).tables)
+    users = sent(home, config)
     same(pl.concat([online.answer(model, [user], now.as_of.isoformat()) for user in users]), told)
 
 
 def test_a_server_agrees(trained):
     home, config, _, told = trained
-    users = raw_users(landed(home, config).tables)
+    users = sent(home, config)
     model = next((home / "mlflow" / "artifacts").glob("*/*/artifacts/model"))
     as_of = live(home).as_of.isoformat()
     with served(model, home, home / "server.log") as client:
         hundreds = [row for i in range(0, 943, 100) for row in client.rows(users[i : i + 100], as_of)]
         alone = [row for user in users[::9] for row in client.rows([user], as_of)]
+        by_id = client.rows([{"user_id": user["user_id"]} for user in users], as_of)
     same(pl.DataFrame(hundreds, infer_schema_length=None), told)
+    same(pl.DataFrame(by_id, infer_schema_length=None), told)
+    assert {row["model_version"] for row in by_id} == {live(home).model_version}
     by_user = {row["user_id"]: row for row in hundreds}
     for row in alone:
         together = by_user[row["user_id"]]

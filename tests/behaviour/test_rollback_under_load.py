@@ -7,25 +7,23 @@ import time
 import pytest
 
 from tasks.stores import pointer
-from tests.serving import models
-from tests.serving.servers import raw_users, served
+from tests.helpers import versions
+from tests.helpers.requests import raw_users
+from tests.helpers.servers import served
 
 pytestmark = pytest.mark.slow
 
 REQUESTS, THREADS, USERS = 1_000, 4, 3
-AS_OF = models.AS_OF.isoformat()
+AS_OF = versions.AS_OF.isoformat()
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A state folder with two registered versions, the first live; a server that follows the pointer; its users."""
     home = tmp_path_factory.mktemp("home")
-    bundle, bucket = models.fitted()
-    first, ledger = models.registered(home, bundle, bucket)
-    models.registered(home, models.shifted(models.turned(bundle)), bucket)
-    models.promoted(home, "1")
-    tables = {name: models.table(home, name, frame) for name, frame in bucket.items()}
-    users = raw_users(tables)
+    (first, _), bucket, ledger = versions.two(home)
+    versions.promoted(home, "1")
+    users = raw_users(bucket)
     with (
         ledger.model_folder(first.version) as model,
         served(model, home, home / "server.log", FENQUN_FOLLOW="live") as client,
@@ -43,7 +41,7 @@ def ask_all(client, groups) -> list[bytes]:
 def test_a_thousand_requests_during_promotions_and_rollbacks(shop):
     home, client, groups = shop
     old = ask_all(client, groups)
-    models.promoted(home, "2")
+    versions.promoted(home, "2")
     new = ask_all(client, groups)
     for version, bodies in (("1", old), ("2", new)):
         rows = [row for body in bodies for row in json.loads(body)["predictions"]]
@@ -65,12 +63,12 @@ def test_a_thousand_requests_during_promotions_and_rollbacks(shop):
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
-    seconds, revision = [], pointer.read(str(home), models.NAME).revision
+    seconds, revision = [], pointer.read(str(home), versions.NAME).revision
     while any(thread.is_alive() for thread in threads):
         start = time.perf_counter()
-        models.rolled_back(home)
+        versions.rolled_back(home)
         seconds.append(time.perf_counter() - start)
-        models.promoted(home, "2")
+        versions.promoted(home, "2")
     for thread in threads:
         thread.join()
     assert len(answers) == REQUESTS
@@ -79,19 +77,19 @@ def test_a_thousand_requests_during_promotions_and_rollbacks(shop):
         assert body in (old[group], new[group])
     told = [body == old[group] for group, _, body in answers]
     assert 0 < sum(told) < REQUESTS
-    assert pointer.read(str(home), models.NAME).revision == revision + 2 * len(seconds)
+    assert pointer.read(str(home), versions.NAME).revision == revision + 2 * len(seconds)
     print(f"{len(seconds)} rollbacks, the slowest {max(seconds):.2f} s; {sum(told)} old answers of {REQUESTS}")
     assert max(seconds) < 5
 
 
 def test_after_a_rollback_the_very_next_answer_is_the_old_one(shop):
     home, client, groups = shop
-    if pointer.read(str(home), models.NAME).live.model_version != "1":
-        models.rolled_back(home)
+    if pointer.read(str(home), versions.NAME).live.model_version != "1":
+        versions.rolled_back(home)
     old = ask_all(client, groups)
     for _ in range(5):
-        models.promoted(home, "2")
+        versions.promoted(home, "2")
         assert json.loads(client.raw(groups[0], AS_OF)[1])["predictions"][0]["model_version"] == "2"
-        models.rolled_back(home)
+        versions.rolled_back(home)
         assert client.raw(groups[0], AS_OF)[1] == old[0]
     assert ask_all(client, groups) == old

@@ -7,28 +7,32 @@ The last two need a MovieLens model: the one that is live under FENQUN_HOME, or 
 import os
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
-from schemas.config import CalibrationConfig, ExecutionConfig, IngestConfig
-from tasks.segments import _reasons, calibration
+from schemas.config import CalibrationConfig, IngestConfig
+from schemas.execution import ExecutionConfig
+from tasks.ingestion.land import land
+from tasks.models.assemble import lazy_lookup
+from tasks.models.catalogue import known_first
+from tasks.models.keep import BUNDLE
+from tasks.models.scored import assign_all
+from tasks.plugins.find import plugin
 from tasks.segments import bundle as bundles
+from tasks.segments import calibration
+from tasks.segments import reasons as reasoning
 from tasks.segments.segmenter import Segmenter
 from tasks.serving import online
-from tasks.serving.assigning import assign_all
-from tasks.serving.catalogue import known_first
-from tasks.serving.compose import lazy_lookup
-from tasks.serving.keeping import BUNDLE
-from tasks.serving.landing import land
-from tasks.serving.plugins import plugin
 from tasks.stores import pointer
 from tasks.stores.buckets import read_bucket
-from tests.segments.fakes import AS_OF, Identity, frame_block
-from tests.serving import bucketed
-from tests.serving.servers import raw_users, served
+from tests.helpers import landed_tables
+from tests.helpers.requests import raw_users
+from tests.helpers.segmenters import AS_OF, Identity, frame_block
+from tests.helpers.servers import served
 
 K, D, REPEATS, REQUESTS = 20, 32, 5, 500
 NAME = "movielens"
@@ -54,8 +58,8 @@ def from_vectors(n=100_000, space="euclidean"):
     fitted = kmeans.fit(X[:5_000], config, rng)
     found = fitted.assign(X[:5_000])
     settings = CalibrationConfig()
-    marks = calibration.fit(X[:5_000], found.labels, found.distance, k=K, space=space, config=settings)
-    reasons = _reasons.fit([(X[:5_000], found.labels)], [f"plain.x{i}" for i in range(D)], K)
+    marks = calibration.fit(X[:5_000], found, k=K, space=space, config=settings)
+    reasons = reasoning.fit([(X[:5_000], found.labels)], [f"plain.x{i}" for i in range(D)], K)
     ours = Segmenter(
         tuple(f"s{i:03d}" for i in range(K)), ("",) * K, D, (frame_block("plain", [f"x{i}" for i in range(D)]),),
         Identity(), fitted, marks, settings, reasons,
@@ -87,7 +91,7 @@ def movielens() -> list[dict[str, pl.DataFrame]]:
     """The input tables of MovieLens-100K as ingest lands them, in four buckets."""
     source = plugin("sources", "movielens_100k")
     with TemporaryDirectory() as place:
-        run = bucketed.a_run(Path(place))
+        run = landed_tables.a_run(Path(place))
         tables = land(source.Config(), IngestConfig(buckets=4), None, run, ExecutionConfig()).tables
         return [read_bucket(tables, number) for number in range(4)]
 
@@ -109,10 +113,10 @@ def from_events(home: Path, live: pointer.Live, copies=11):
     parts = times(movielens(), copies)
     users, events = (sum(len(part[name]) for part in parts) for name in ("users", "events"))
     with TemporaryDirectory() as place:
-        tables = bucketed.written(Path(place) / "tables", parts)
+        tables = landed_tables.written(Path(place) / "tables", parts)
 
         def whole(repeat):
-            run = bucketed.a_run(Path(place) / f"home-{repeat}", as_of=live.as_of)
+            run = landed_tables.a_run(Path(place) / f"home-{repeat}", as_of=live.as_of)
             found = assign_all(bundle, live.sha256, "1", tables, run, ExecutionConfig(), lookup)
             assert found.rows == users
 
@@ -122,8 +126,7 @@ def from_events(home: Path, live: pointer.Live, copies=11):
 def over_http(home: Path, live: pointer.Live):
     """One user a request to a real `mlflow models serve` that follows the pointer; no text that it has not read."""
     model = next((home / "mlflow" / "artifacts").glob(f"*/{live.run_id}/artifacts/model"))
-    with TemporaryDirectory() as place:
-        users = raw_users(bucketed.written(Path(place), movielens()))
+    users = sorted((user for part in movielens() for user in raw_users(part)), key=itemgetter("user_id"))
     kinds = {
         "known users, whole history": users,
         "new users, 20 events each": [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.stores.embeddings import EmbeddingCache
+from tasks.disk.embeddings import EmbeddingCache
 
 DIM = 384
 

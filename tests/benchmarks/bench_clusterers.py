@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from tasks.clusterers import dbscan, kmeans
-from tasks.clusterers._common import canonical
+from tasks.numerics.groups import canonical
 
 PEAK_FLOPS = {"H100": 67e12, "H200": 67e12}  # float32 outside the tensor cores, as NVIDIA states for SXM
 ROUNDS = 5

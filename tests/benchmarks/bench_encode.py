@@ -23,7 +23,7 @@ import time
 
 import numpy as np
 
-from tests.benchmarks.real_texts import SHARES, mixed_texts
+from tests.helpers.real_texts import SHARES, mixed_texts
 
 SLICES = 10
 

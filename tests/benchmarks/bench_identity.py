@@ -1,73 +1,87 @@
-"""How many unchanged users change segment at a refit of MovieLens-100K, warm and plain, and at what inertia.
+"""Who changes segment at a retrain of MovieLens-100K, through the whole flow, and which ids are lost.
 
-User vectors: a 32-d truncated SVD of the row-normalised interaction matrix. The refit sees shuffled rows, another seed
-and 5 % users who were not there before; the representation is kept, or refitted with the users ("refitted SVD").
+One user in twenty is not there at the first retrain; the second sees all of them, under another seed. An id keeps the
+rule where half of the members that are still known stay together and make half of the known members of their new
+segment: those that keep it and are called otherwise are lost.
 
-Run: python -m tests.benchmarks.bench_identity
+Run: python -m tests.benchmarks.bench_identity [seeds]
 """
 
-from importlib.resources import files
+import sys
 
 import numpy as np
-import polars as pl
-import scipy.sparse as sp
-from sklearn.cluster import KMeans
-from sklearn.decomposition import TruncatedSVD
-from sklearn.preprocessing import normalize
+import pyarrow as pa
+from pyarrow import compute
 
-from schemas.config import IdentityConfig
-from tasks.segments import identity
-from tasks.segments.identity import Clusters
+from flows.config import load
+from tests.benchmarks._flows import served
+from tests.helpers.shops import patched
 
-K, SEEDS, CONFIG = 20, 10, IdentityConfig()
+CONFIG = "deployments/configs/movielens.yaml"
 
 
-def interactions():
-    """(943, 1682) row-normalised matrix of ratings, 1 where a user rated an item."""
-    path = files("recbole") / "dataset_example" / "ml-100k" / "ml-100k.inter"
-    frame = pl.read_csv(str(path), separator="\t")
-    user, item = (frame[frame.columns[at]].cast(pl.String).rank("dense").to_numpy().astype(int) - 1 for at in (0, 1))
-    return normalize(sp.csr_matrix((np.ones(len(user)), (user, item))))
+def without(newcomers):
+    """MovieLens' source as it was before these users came, and as it is."""
+    from tasks.sources import movielens_100k as real
+
+    def read(config, since=None):
+        tables = reading(config, since)
+        return {name: left(batches) if name in ("events", "users") else batches for name, batches in tables.items()}
+
+    def left(batches):
+        for batch in batches:
+            yield batch.filter(compute.invert(compute.is_in(batch["user_id"], pa.array(newcomers))))
+
+    reading, snapshot = real.read, real.snapshot
+    return {
+        "tasks.sources.movielens_100k.read": read,
+        "tasks.sources.movielens_100k.snapshot": lambda config: {**snapshot(config), "without": str(len(newcomers))},
+    }
 
 
-def fresh(X, seed, k=K, n_init=10):
-    return KMeans(k, n_init=n_init, random_state=seed).fit(X)
+def once(home, seed):
+    """(users with a published segment who moved, all of them, ids that keep the rule, those of them that are lost)."""
+    from flows.retrain import retrain
+    from tasks.stores import tables
+
+    name, users = f"movielens-{seed}", np.array([str(user) for user in range(1, 944)])
+    newcomers = np.random.default_rng(seed).choice(users, len(users) // 20, replace=False).tolist()
+
+    def run(number):
+        rest = [f"segmentation={name}", f"seed={number}", "ledger.log_figures=false"]
+        told = retrain(load(CONFIG, rest))
+        assert told.promoted, told.verdict.failures
+        found = tables.published(home, name, "assignments").select("user_id", "segment_id")
+        return told, found
+
+    with patched(without(newcomers)):
+        _, before = run(seed)
+    told, after = run(100 + seed)
+    both = before.drop_nulls().join(after, on="user_id", suffix="_new")
+    moved = int(both["segment_id"].ne_missing(both["segment_id_new"]).sum())
+    kept = keeping(both)
+    lost = [one for one, new in kept if one != new]
+    print(f"seed {seed}: {told.chosen}, {moved} of {len(both)} moved, {len(lost)} of {len(kept)} ids lost", flush=True)
+    return moved, len(both), len(kept), len(lost)
 
 
-def once(matrix, seed, frozen, n_init=10):
-    """(moved warm, moved plain, inertia warm / plain, segments of the warm refit) of one refit."""
-    rng = np.random.default_rng(seed)
-    n = matrix.shape[0]
-    new = rng.permutation(n)[: n // 20]
-    before = np.setdiff1d(np.arange(n), new)
-    svd = TruncatedSVD(32, random_state=seed).fit(matrix[before])
-    champion = fresh(svd.transform(matrix[before]), seed, n_init=n_init)
-    order = rng.permutation(n)
-    again = svd if frozen else TruncatedSVD(32, random_state=seed + 1).fit(matrix[order])
-    X = again.transform(matrix[order])
-    old = np.full(n, -1)
-    old[before] = champion.labels_
-    start = identity.grow(X, identity.warm_centroids(X, old[order], K), CONFIG, rng)
-    warm = KMeans(len(start), init=start, n_init=1).fit(X)
-    plain = fresh(X, seed + 1000, n_init=n_init)
-    ids = [identity.segment_id(i + 1) for i in range(K)]
-    side = Clusters([str(u) for u in before], champion.labels_, identity.warm_centroids(X, old[order], K))
-    told = [
-        identity.match(side, ids, Clusters([str(u) for u in order], fit.labels_, fit.cluster_centers_), CONFIG, K + 1)
-        for fit in (warm, plain)
-    ]
-    return told[0].moved_share, told[1].moved_share, warm.inertia_ / plain.inertia_, len(start)
+def keeping(both):
+    """Old and new ids of the segments that keep the rule, by a plain rewrite of it."""
+    table = both.drop_nulls().group_by("segment_id", "segment_id_new").len()
+    old = dict(both.group_by("segment_id").len().iter_rows())
+    new = dict(both.drop_nulls().group_by("segment_id_new").len().iter_rows())
+    return [(a, b) for a, b, n in table.iter_rows() if n >= 0.5 * old[a] and n >= 0.5 * new[b] and 2 * n > old[a]]
 
 
 def main():
-    matrix = interactions()
-    for frozen, name in ((True, "kept SVD"), (False, "refitted SVD")):
-        rows = np.array([once(matrix, seed, frozen) for seed in range(SEEDS)])
-        warm, plain, inertia, k = np.median(rows, axis=0)
-        print(
-            f"MovieLens-100K, k = {K}, {SEEDS} seeds, {name}: moved warm {warm:.1%} (most {rows[:, 0].max():.1%}), "
-            f"plain {plain:.1%}; inertia warm / plain {inertia:.4f} (most {rows[:, 2].max():.4f}); segments {k:.0f}"
-        )
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    with served() as home:
+        rows = np.array([once(home, seed) for seed in range(seeds)])
+    moved, known, kept, lost = rows.sum(axis=0)
+    print(
+        f"MovieLens-100K, {seeds} seeds, through the flow: moved {moved / known:.2%} of users with a published segment "
+        f"(most {(rows[:, 0] / rows[:, 1]).max():.2%}); {lost} of {kept} rule-keeping ids lost"
+    )
 
 
 if __name__ == "__main__":

@@ -56,11 +56,12 @@ def make(path: Path, rows: int) -> None:
 
 
 def ours(path: Path, out: Path) -> float:
-    from schemas.config import ExecutionConfig, IngestConfig
+    from schemas.config import IngestConfig
+    from schemas.execution import ExecutionConfig
+    from tasks.ingestion.rows import Look, ingest
     from tasks.sources import tables
     from tasks.sources._tables_config import TableConfig
     from tasks.stores.buckets import parallel
-    from tasks.stores.ingest import ingest
 
     import dask  # noqa: F401  isort: skip
     import polars  # noqa: F401  isort: skip
@@ -72,9 +73,7 @@ def ours(path: Path, out: Path) -> float:
         tables.read(config),
         IngestConfig(buckets=BUCKETS),
         out,
-        "bench",
-        None,
-        datetime.now(UTC),
+        Look("bench", None, datetime.now(UTC)),
         run=lambda function, items: parallel(function, items, ExecutionConfig()),
     )
     assert done.tables["events"].accounting.balanced

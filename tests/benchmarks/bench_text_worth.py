@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.benchmarks.real_texts import chitchat, package_file
+from tests.helpers.real_texts import chitchat, package_file
 
 SEEDS = 5
 SEGMENTS = 20

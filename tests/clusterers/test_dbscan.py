@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 from tasks.clusterers import _neighbours, dbscan
-from tasks.clusterers._common import canonical
+from tasks.numerics.groups import canonical
 
 
 def draw(seed, n=1500, offset=0.0):

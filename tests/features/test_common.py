@@ -9,19 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import DataError, UsageError
-from tasks.features._common import (
-    FamilyConfig,
-    answer,
-    chosen,
-    locate,
-    moment,
-    pack_strings,
-    population,
-    require,
-    unpack_strings,
-    until,
-)
-from tests.strategies import AS_OF
+from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
+from tasks.numerics.history import microseconds, population, until
+from tests.helpers.random_tables import AS_OF
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
@@ -45,11 +35,11 @@ def test_locate_finds_what_is_there(haystack: list[str], needles: list[str]) -> 
 
 
 def test_moment_is_exact_to_the_microsecond_in_any_zone() -> None:
-    assert moment(datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)) == 1
-    assert moment(datetime(1970, 1, 1, 8, tzinfo=timezone(timedelta(hours=8)))) == 0
-    assert moment(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == 253_402_300_799_999_999
+    assert microseconds(datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)) == 1
+    assert microseconds(datetime(1970, 1, 1, 8, tzinfo=timezone(timedelta(hours=8)))) == 0
+    assert microseconds(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == 253_402_300_799_999_999
     with pytest.raises(UsageError, match="time zone"):
-        moment(datetime(2026, 1, 1))
+        microseconds(datetime(2026, 1, 1))
 
 
 def test_until_keeps_the_moment_itself_and_rows_without_one() -> None:

@@ -11,7 +11,7 @@ import pytest
 from schemas.errors import DataError
 from schemas.tables import Bucket
 from tasks.features import interest
-from tests.strategies import AS_OF, random_bucket
+from tests.helpers.random_tables import AS_OF, random_bucket
 
 CONFIG = interest.Config(half_life_days=10, max_categories=4, event_weights={"view": 0.5, "cart": 0.0}, head_share=0.6)
 Row = dict[str, float | None]

@@ -7,10 +7,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from schemas.config import TextsConfig
 from schemas.tables import USER_ID, VECTOR
-from tasks.serving.plugins import kinds, plugin
+from tasks.plugins.find import kinds, plugin
 from tasks.sources import synthetic
 from tasks.texts import pooling
-from tests.strategies import synthetic_bucket
+from tests.helpers.random_tables import synthetic_bucket
 
 # Who is interested in the same categories consumes the same items: both families see the one planted signal.
 SIGNAL = {kind: "interest" if kind == "collaborative" else kind for kind in kinds("features")}

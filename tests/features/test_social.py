@@ -12,8 +12,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from schemas.errors import DataError, UsageError
 from schemas.tables import DST, EDGES, SRC, TIMESTAMP, USER_ID, USERS, WEIGHT
-from tasks.features import _communities, _graph, social
+from tasks.features import _graph, social
 from tasks.features.social import Config
+from tasks.numerics.communities import communities
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -196,6 +197,6 @@ def test_leiden_is_an_extra(monkeypatch):
         import leidenalg  # noqa: F401
     except ImportError:
         with pytest.raises(UsageError, match=r"fenqun\[leiden\]"):
-            _communities.communities(graph, "leiden", 1.0, 0)
+            communities(graph, "leiden", 1.0, 0)
     else:
-        assert adjusted_rand_score(truth, _communities.communities(graph, "leiden", 1.0, 0)) > 0.95
+        assert adjusted_rand_score(truth, communities(graph, "leiden", 1.0, 0)) > 0.95

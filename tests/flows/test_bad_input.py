@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from flows.__main__ import main
+from schemas.config import LedgerConfig
 from tasks.stores import pointer
+from tasks.stores.ledger import Ledger
 
 GOOD = "user_id,item_id,event,timestamp\nu1,a,view,2025-01-01T10:00:00Z\nu2,b,view,2025-01-02T10:00:00Z\n"
 CONFIG = {
@@ -40,7 +42,7 @@ BEFORE_ANYTHING_RUNS = {
     "a directory": (GOOD, ["source.events.path=."], 1, "is a directory"),
     "outside": (GOOD, ["source.events.path=../events.csv"], 2, "leaves the source's root"),
     "no root": (GOOD, ["source.root=/nowhere"], 2, "the source's root is not a folder: /nowhere"),
-    "no table": (GOOD, ["source.events=null"], 2, "give events or texts"),
+    "no table": (GOOD, ["source.events=null"], 2, "give events, texts, users or edges"),
     "unset variable": (GOOD, [QUERY.format("${SHOP_BASE}")], 2, "the environment variable SHOP_BASE is not set"),
     "no database": (GOOD, [QUERY.format("/nowhere/shop.db")], 1, "events: the database says: unable to open database"),
     "missing column": (
@@ -78,6 +80,12 @@ IN_THE_RUN = {
     "much of it bad": (GOOD + ",a,view,2025-01-01\n", [], 1, "quarantine.events.share_error"),
     "one key twice": (GOOD.replace("u2", "u1"), ["source.events.key=[event]"], 1, "quarantine.events.share_error"),
     "all of it unwanted": (GOOD, ["validation.allowed_events=[buy]"], 1, "events.allowed_events"),
+    "unknown choice": (
+        GOOD,
+        ["evaluate.events=[vew]"],
+        2,
+        "no event is named 'vew'; there are view; did you mean view?",
+    ),
     "all families off": (
         GOOD,
         ["features=[{kind: social}]"],
@@ -97,6 +105,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         users=2, as_of=datetime(2025, 1, 1, tzinfo=UTC), promoted_at=datetime(2025, 1, 1, tzinfo=UTC),
         author="test", reason="test",
     )  # fmt: skip
+    books = Ledger(LedgerConfig(), str(home), "shop").client
+    books.create_registered_model("shop")
+    books.create_model_version("shop", "artifacts:/model")
     place = pointer.pointer_path(str(home), "shop")
     place.parent.mkdir(parents=True)
     place.write_text(pointer.Pointer(revision=1, live=live).model_dump_json())

@@ -1,34 +1,25 @@
 """What stops a command before its flow begins: a state folder, a port or a server that is not there, and Ctrl-C."""
 
-import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from flows.__main__ import main, parser
-from flows.commands import prefect_starting, tell
+from flows.__main__ import main
+from flows.running import prefect_starting
+from flows.telling import tell
 from schemas.errors import FenqunError
-from schemas.reports import Gate
+from schemas.reports import Gate, Lineage, Verdict
 from schemas.runs import Summary
+from tests.helpers.cli import parse
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "deployments" / "configs" / "synthetic.yaml")
 COMMANDS = [
     ["retrain", "--config", CONFIG], ["ui"], ["user", "u1", "--segmentation", "shop"],
     ["rollback", "--segmentation", "shop", "--author", "a", "--reason", "b"],
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def same_environment() -> Iterator[None]:
-    """`main` sets variables for the libraries: later tests must not see them."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
 
 
 @pytest.mark.parametrize("inside", ["", "state"])
@@ -53,22 +44,21 @@ def test_a_refused_candidate_is_told_with_what_stays_and_how_to_promote_it_all_t
     gate = Gate(name="churn", passed=False, measured=0.4, bound="<= 0.1", why="too many move")
     told = Summary(
         segmentation="shop", run_id="r", experiment_id="1", prefect_run="", model_version="7", new_version=True,
-        chosen="kmeans-k5", reason="best", promoted=False, gates=(gate,), profiles=(), metrics={}, report="r.html",
+        chosen="kmeans-k5", reason="best", verdict=Verdict(promoted=False, gates=(gate,)), profiles=(), metrics={},
+        lineage=Lineage(ids=(), changes=(), next_number=1), report="r.html",
     )  # fmt: skip
     tell(told)
     said = capsys.readouterr().out
     assert "refused   churn: too many move (bound <= 0.1)\n          what is live stays" in said
     (command,) = re.findall(r"fenqun (promote .*)$", said, re.MULTILINE)
-    assert parser().parse_args(command.split()).version == "7"
-    tell(told.model_copy(update={"promoted": True}))
+    assert parse(command.split())["version"] == "7"
+    tell(told.model_copy(update={"verdict": Verdict(promoted=True, gates=(gate.model_copy(update={"passed": True}),))}))
     assert "what is live stays" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("port", ["0", "99999", "-1", "80x"])
 def test_a_number_that_is_no_port_is_a_usage_error(capsys, port):
-    with pytest.raises(SystemExit) as stopped:
-        main(["ui", f"--prefect-port={port}"])
-    assert stopped.value.code == 2
+    assert main(["ui", f"--prefect-port={port}"]) == 2
     assert f"{port} is no port; give a number from 1 to 65535" in capsys.readouterr().err
 
 

@@ -11,6 +11,7 @@ from schemas.errors import UsageError
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "deployments" / "configs").glob("*.yaml"))
 MOVIELENS = next(path for path in CONFIGS if path.stem == "movielens")
+OWN = next(path for path in CONFIGS if path.stem == "own-csv")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -101,3 +102,13 @@ def test_every_field_tells_what_it_is():
         return found
 
     assert undescribed(RetrainConfig.model_json_schema()) == []
+
+
+def test_a_root_is_relative_to_its_file_and_on_the_command_line_to_where_one_is(tmp_path, monkeypatch):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "shop.yaml").write_text(OWN.read_text().replace("root: ../sample", "root: exports"))
+    monkeypatch.chdir(tmp_path)
+    assert load("shop/shop.yaml").source.root == str(tmp_path / "shop" / "exports")
+    assert load("shop/shop.yaml", ["source.root=exports"]).source.root == str(tmp_path / "exports")
+    assert load("shop/shop.yaml", [f"source.root={tmp_path}"]).source.root == str(tmp_path)
+    assert load(OWN, ["segmentation=x"]).source.root == str(OWN.parents[1] / "sample")

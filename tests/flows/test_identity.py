@@ -3,28 +3,9 @@
 import pytest
 
 from flows.config import parse
-from tests.flows.test_retrain import SMALL
+from tests.helpers.configs import planted
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
-
-
-def planted(moment: int, **change) -> dict:
-    source = {
-        "kind": "synthetic",
-        "users": 400,
-        "segments": 4,
-        "seed": 5,
-        "moment": moment,
-        "new_users": 0.05,
-        **change,
-    }
-    grid = [{"algorithm": {"kind": "kmeans"}, "grid": {"k": [3, 4, 5]}}]
-    return {
-        **SMALL, "segmentation": "planted", "source": source, "features": [{"kind": "interest"}], "texts": None,
-        "search": {"candidates": grid}, "seed": 1 + moment,
-        "validation": {"max_mean_shift": 50, "max_share_shift": 1.0},
-        "gates": {"min_segment_users": 5, "max_churn": 0.5},
-    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +39,7 @@ def moved_share(before, after) -> float:
 
 def test_a_retrain_with_new_users_and_another_seed_moves_next_to_nobody(lineages):
     first, before, second, after, _ = lineages["nothing"]
-    assert second.promoted, [gate for gate in second.gates if not gate.passed]
+    assert second.promoted, [gate for gate in second.verdict.gates if not gate.passed]
     assert {p.segment_id for p in second.profiles} == {p.segment_id for p in first.profiles}
     assert {p.segment_id: p.name for p in second.profiles} == {p.segment_id: p.name for p in first.profiles}
     assert moved_share(before, after) <= 0.02
@@ -77,7 +58,7 @@ def test_transitions_tell_who_entered(lineages):
 def test_a_planted_new_segment_is_born_and_the_old_ones_stay(lineages):
     first, before, second, after, _ = lineages["appear"]
     old, new = {p.segment_id for p in first.profiles}, {p.segment_id for p in second.profiles}
-    assert second.promoted, [gate for gate in second.gates if not gate.passed]
+    assert second.promoted, [gate for gate in second.verdict.gates if not gate.passed]
     assert old < new
     assert len(new - old) == 1
     newcomers = after.filter(~after["user_id"].is_in(before["user_id"].to_list()))

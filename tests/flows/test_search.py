@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.config import parse
-from tests.flows.test_retrain import SMALL
+from tests.helpers.configs import SMALL
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 
@@ -26,7 +26,7 @@ def nested(place, summary):
     runs = MlflowClient(f"sqlite:///{place}/mlflow/mlflow.db").search_runs(
         [summary.experiment_id], f"tags.`mlflow.parentRunId` = '{summary.run_id}'"
     )
-    return {run.info.run_name: run.data.metrics for run in runs}
+    return {run.data.tags["fenqun.candidate"]: run.data.metrics for run in runs}
 
 
 def test_a_classifier_learns_a_column_that_no_feature_sees_and_communities_the_ties(tmp_path):

@@ -16,8 +16,9 @@ from schemas.config import EvaluateConfig
 from schemas.errors import DataError
 from schemas.evaluation import EvaluationContext, HeldOut
 from tasks.metrics._lift import intervals_of
-from tasks.metrics._split import interactions, slice_events
-from tasks.metrics.heldout_lift import compute, heldout_lift
+from tasks.metrics.heldout_lift import Resampling, compute, heldout_lift, measured, told
+from tasks.numerics.history import between
+from tasks.numerics.interactions import interactions
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,9 +40,9 @@ def events(rows):
 def test_slices_follow_the_protocol(rows, tenths):
     frame = events([(f"u{user}", f"i{at}", second) for at, (user, second) in enumerate(rows)])
     share = tenths / 10
-    train, test = slice_events(frame, 0.0, share), slice_events(frame, share, 1.0)
+    train, test = between(frame, 0.0, share), between(frame, share, 1.0)
     as_ingested = frame.sort(t.USER_ID, t.TIMESTAMP, t.SEQUENCE)
-    assert slice_events(as_ingested, 0.0, share).equals(train)
+    assert between(as_ingested, 0.0, share).equals(train)
     assert train.equals(train.sort(t.USER_ID, t.TIMESTAMP, t.SEQUENCE))
     for user in {user for user, _ in rows}:
         mine = sorted((second, at) for at, (who, second) in enumerate(rows) if who == user)
@@ -53,7 +54,7 @@ def test_slices_follow_the_protocol(rows, tenths):
 
 def test_a_slice_the_wrong_way_round_is_refused():
     with pytest.raises(DataError, match=r"0\.8"):
-        slice_events(events([("a", "i", 0)]), 0.8, 0.2)
+        between(events([("a", "i", 0)]), 0.8, 0.2)
 
 
 def test_events_become_counts():
@@ -91,7 +92,7 @@ def test_equals_a_slow_rewrite(seed, users, items, top_n):
     test = (rng.random((users, items)) < 0.2).astype(float)
     train[0, 0] = test[0, -1] = 1.0
     labels = rng.integers(-1, 3, size=users)
-    found = heldout_lift(sp.csr_matrix(train), sp.csr_matrix(test), labels, top_n, 0.3, 2, 2, rng).numbers
+    found = heldout_lift(sp.csr_matrix(train), sp.csr_matrix(test), labels, top_n, 0.3, Resampling(2, 2), rng).numbers
     ours = [found[name] for name in ("precision", "recall", "coverage")]
     np.testing.assert_allclose(ours, slow(train, test, labels, top_n, 0.3), atol=1e-12)
     popular = [found[f"global_{name}"] for name in ("precision", "recall", "coverage")]
@@ -183,11 +184,38 @@ def test_movielens_reproduces_the_published_numbers():
         pl.col(user).alias(t.USER_ID), pl.col(item).alias(t.ITEM_ID), moment.alias(t.TIMESTAMP)
     ).with_row_index(t.SEQUENCE)
     users, items = (frame[column].unique().sort().to_list() for column in (t.USER_ID, t.ITEM_ID))
-    train = interactions(slice_events(frame, 0.0, 0.8), users, items)
-    test = interactions(slice_events(frame, 0.8, 1.0), users, items, binary=True)
+    train = interactions(between(frame, 0.0, 0.8), users, items)
+    test = interactions(between(frame, 0.8, 1.0), users, items, binary=True)
     labels = np.random.default_rng(0).integers(20, size=len(users))
     found = heldout_lift(train, test, labels, rng=np.random.default_rng(0))
     popular = [found.numbers[f"global_{name}"] for name in ("precision", "recall", "coverage")]
     np.testing.assert_allclose(popular, [0.104, 0.067, 0.043], atol=0.002)
     assert -0.15 < found.value < 0.03  # random segments cost a little precision and widen coverage
     assert 0.4 < found.numbers["lift_coverage"] < 1.0
+
+
+def test_with_nothing_to_hold_out_there_is_no_lift():
+    """Users of one event each: a baseline that hits nobody counts as one hit, and -100 % would be told."""
+    train = sp.csr_matrix(np.eye(4, 6))
+    held, config, labels = HeldOut(train, sp.csr_matrix((4, 6))), EvaluateConfig(bootstraps=5), np.array([0, 0, 1, 1])
+    metric = told(measured(held, labels, config, 0), labels, config)
+    assert metric.value is None
+    assert metric.reason == "nobody's history has an event in this slice"
+
+
+def test_what_cannot_be_hit_is_no_lift():
+    """The user had it before, or nobody had, so that nothing is known of it: -100 % would be told."""
+    had = np.eye(4, 6)
+    config, labels = EvaluateConfig(bootstraps=5), np.array([0, 0, 1, 1])
+
+    def lift(tested):
+        held = HeldOut(sp.csr_matrix(had), sp.csr_matrix(np.asarray(tested, float)))
+        return told(measured(held, labels, config, 0), labels, config)
+
+    again, unknown, hit = had.copy(), np.zeros((4, 6)), had.copy()
+    unknown[:, 5] = 1
+    hit[0, 1] = 1
+    why = "no held-out item can be hit: the user had it before, or nobody had"
+    for tested in (again, unknown, again + unknown):
+        assert (lift(tested).value, lift(tested).reason) == (None, why)
+    assert lift(hit).value is not None

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from schemas import tables as t
-from tasks.metrics._split import interactions, slice_events
+from tasks.numerics.history import between
+from tasks.numerics.interactions import interactions
 from tasks.recommenders import als
 
 
@@ -21,8 +22,8 @@ def test_movielens_precision_is_about_0_165():
         pl.col(user).alias(t.USER_ID), pl.col(item).alias(t.ITEM_ID), pl.col(second).cast(pl.Float64).alias(t.TIMESTAMP)
     ).with_row_index(t.SEQUENCE)
     users, items = (frame[column].unique().sort().to_list() for column in (t.USER_ID, t.ITEM_ID))
-    train = interactions(slice_events(frame, 0.0, 0.8), users, items)
-    test = interactions(slice_events(frame, 0.8, 1.0), users, items, binary=True).toarray()
+    train = interactions(between(frame, 0.0, 0.8), users, items)
+    test = interactions(between(frame, 0.8, 1.0), users, items, binary=True).toarray()
     fitted = als.fit(train, items, np.zeros(len(users), int), als.Config(), np.random.default_rng(0))
     found, _ = fitted.recommend(np.arange(len(users)), 10)
     hits = test[np.arange(len(users))[:, None], found]

@@ -12,7 +12,7 @@ from schemas.artifacts import State
 from schemas.errors import DataError
 from tasks.segments import _format
 from tasks.segments import bundle as bundles
-from tests.segments.fakes import bundle, manifest
+from tests.helpers.segmenters import bundle, manifest
 
 FACTS, ARRAYS, SUMS = "bundle.json", "arrays.safetensors", "checksums.json"
 

@@ -6,8 +6,10 @@ import pytest
 from schemas.artifacts import State
 from schemas.config import CalibrationConfig
 from schemas.errors import DataError
-from tasks.segments import _distances, calibration
-from tests.segments.fakes import NearestMean, blobs, segmenter
+from schemas.evaluation import Assignment
+from tasks.numerics.groups import means
+from tasks.segments import calibration
+from tests.helpers.segmenters import NearestMean, blobs, segmenter
 
 CONFIG = CalibrationConfig()
 
@@ -24,7 +26,7 @@ def kmeans_refit(X, k):
 def fitted(X, centres, **changes):
     found = NearestMean(centres).assign(X)
     return found, calibration.fit(
-        X, found.labels, found.distance, k=len(centres), space="euclidean", second=found.second,
+        X, found, k=len(centres), space="euclidean",
         config=CONFIG.model_copy(update=changes.pop("config", {})), **changes,
     )  # fmt: skip
 
@@ -100,8 +102,10 @@ def test_without_refits_it_says_that_it_is_a_guess():
 def test_a_segment_without_members_is_refused():
     X, labels, _ = blobs(30)
     with pytest.raises(DataError, match="no members"):
-        calibration.fit(X, np.zeros(30, int), np.ones(30), k=2, space="euclidean", config=CONFIG)
-    assert np.isnan(_distances.means(X, np.where(labels == 1, -1, labels), 3)[1]).all()
+        calibration.fit(
+            X, Assignment(np.zeros(30, int), np.ones(30), np.ones(30, int)), k=2, space="euclidean", config=CONFIG
+        )
+    assert np.isnan(means(X, np.where(labels == 1, -1, labels), 3, np.nan)[1]).all()
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,74 @@ def test_without_shared_users_centroids_decide():
     assert len(set(far.ids) & set(ids(6))) <= 2
 
 
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whoever_meets_the_rule_keeps_the_id_whatever_else_happens(data):
+    """Over random tables of who went where: stayers, leavers, strangers and users who had no segment."""
+    k_old, k_new = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
+    sizes = st.integers(0, 12)
+    table = np.array(data.draw(st.lists(st.lists(sizes, min_size=k_new, max_size=k_new), min_size=k_old + 1,
+                                        max_size=k_old + 1)))  # fmt: skip
+    table[:k_old] += np.eye(k_old, k_new, dtype=int) * data.draw(st.integers(0, 40))
+    rows, columns = np.nonzero(table)
+    old = np.repeat(rows, table[rows, columns])
+    old[old == k_old] = -1  # known, but without a segment
+    new = np.repeat(columns, table[rows, columns])
+    strangers = data.draw(st.lists(st.integers(0, k_new - 1), max_size=60))
+    X = np.random.default_rng(data.draw(st.integers(0, 99))).normal(size=(len(old) + len(strangers), 4))
+    users = [str(u) for u in range(len(X))]
+    everyone = np.append(new, np.array(strangers, int))
+    before = Clusters(users[: len(old)], old, identity.warm_centroids(X[: len(old)], old, k_old))
+    members = np.append(np.where(old >= 0, new, -1), np.full(len(strangers), -1))
+    after = Clusters(users, everyone, identity.warm_centroids(X, members, k_new))
+    lineage = identity.match(before, ids(k_old), after, CONFIG, 50)
+    assert len(set(lineage.ids)) == k_new
+    shared = table[:k_old].astype(float)
+    stays = (shared >= 0.5 * shared.sum(axis=1, keepdims=True)) & (shared >= 0.5 * shared.sum(axis=0)) & (shared > 0)
+    for label, cluster in np.argwhere(stays):
+        rivals = stays[label].sum() + stays[:, cluster].sum()  # a tie of exactly halves has two that meet it
+        if rivals == 2 and placed(before, after, label, cluster):
+            assert lineage.ids[cluster] == ids(k_old)[label]
+
+
+def placed(before, after, label, cluster):
+    """Whether the centroids are alike, or each other's nearest: the rule's other half, written plainly."""
+    middle = np.nanmean(before.centroids, axis=0)
+    mine, theirs = before.centroids[label] - middle, after.centroids[cluster] - middle
+    length = np.linalg.norm(mine) * np.linalg.norm(theirs)
+    cosine = mine @ theirs / length if length else 0.0
+    apart = np.linalg.norm(before.centroids[:, None] - after.centroids[None], axis=2)
+    nearest = apart[label, cluster] <= min(np.nanmin(apart[label]), np.nanmin(apart[:, cluster]))
+    return cosine >= CONFIG.min_cosine or nearest
+
+
+def test_a_segment_that_stays_is_not_lost_to_a_better_total():
+    """97 % stay and make 98 % of the new cluster; other pairs, none of which meets the rule, would add up to more."""
+    table = np.array([[1102, 29, 0], [6, 0, 0], [14, 0, 7]])
+    rows, columns = np.nonzero(table)
+    old, new = (np.repeat(side, table[rows, columns]) for side in (rows, columns))
+    X = np.random.default_rng(2).normal(size=(len(old), 3))
+    lineage = identity.match(side(X, old), ids(3), side(X, new), IdentityConfig(min_cosine=-1), 4)
+    assert lineage.ids[0] == "s001"
+
+
+def test_strangers_never_take_an_id_and_never_take_it_away():
+    """Forty members stay together; three hundred strangers stand about or join: the forty keep the id."""
+    middles = np.repeat(np.array([[8, 0, 0], [-8, 0, 0], [0, 9, 0]]), [40, 40, 300], axis=0)
+    X = middles + np.random.default_rng(0).normal(size=(380, 3))
+    old = Clusters(
+        [str(u) for u in range(80)], np.repeat([0, 1], 40), identity.warm_centroids(X[:80], np.repeat([0, 1], 40), 2)
+    )
+    for labels in (np.repeat([0, 1, 2], [40, 40, 300]), np.append(np.repeat([0, 1], 40), np.zeros(300, int))):
+        members = np.append(labels[:80], np.full(300, -1))
+        k = labels.max() + 1
+        centroids = identity.warm_centroids(X, members, k)
+        centroids = np.where(np.isfinite(centroids), centroids, identity.warm_centroids(X, labels, k))
+        lineage = identity.match(old, ids(2), Clusters([str(u) for u in range(380)], labels, centroids), CONFIG, 3)
+        assert lineage.ids[:2] == ("s001", "s002")
+        assert lineage.moved_share == 0
+
+
 def test_noise_is_no_segment_and_counts_as_moved():
     X, labels = planted()
     noisy = np.where(np.arange(600) < 60, -1, labels)

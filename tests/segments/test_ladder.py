@@ -7,9 +7,11 @@ import pytest
 from schemas.artifacts import State
 from schemas.config import CalibrationConfig
 from schemas.errors import DataError
+from tasks.segments import bundle as bundles
 from tasks.segments import ladder as ladders
 from tasks.segments._decision import Decision, climb
 from tasks.segments.ladder import Ladder
+from tests.helpers.segmenters import bundle
 
 K = 3
 
@@ -87,7 +89,7 @@ def test_each_user_gets_the_rung_that_was_right_most_often():
     blocks, _ = people(7)
     blocks["attributes"][:] = 1.0
     blocks["attributes"][6] = np.nan  # nothing known: the classifier is not open
-    rung, accuracy = LADDER.choose(np.array([0, 1, 2, 3, 4, 99, 0]), blocks)
+    rung, accuracy = LADDER.choose(np.array([0, 1, 2, 3, 4, 99, 0]), blocks, np.full(7, True))
     assert rung.tolist() == [1, 1, 1, 0, 0, 0, 2]
     assert accuracy.tolist() == [0.6, 0.6, 0.6, 0.9, 1.0, 1.0, 0.3]
 
@@ -96,8 +98,21 @@ def test_only_a_clear_difference_takes_users_off_the_fullest_rung():
     blocks, _ = people(2)
     counts = np.array([0, 1])
     near = made([[0.55, 0.5, 0.9], [0.6, 0.6, 0.6], [0.3, 0.3, 0.3]])  # of 400 users: 1.4 and 2.9 standard errors
-    assert near.choose(counts, blocks)[0].tolist() == [0, 1]
-    assert replace(near, users=34).choose(counts, blocks)[0].tolist() == [0, 0]
+    assert near.choose(counts, blocks, np.full(2, True))[0].tolist() == [0, 1]
+    assert replace(near, users=34).choose(counts, blocks, np.full(2, True))[0].tolist() == [0, 0]
+
+
+def test_the_nearest_segment_is_a_rung_of_its_own():
+    """Newcomers beyond every floor: the nearest segment is right for nine in ten, the commonest for three."""
+    accuracy = np.array([[0.0, 0.1, 0.9], [0.0, 0.9, 0.9], [0.3, 0.3, 0.3]])
+    steps = ladders.Ladder((0, 1, 3), ("full", "nearest", "prior"), accuracy, np.array([0.2, 0.5, 0.3]), {}, 400)
+    far = decision(3)._replace(labels=np.full(3, -1), nearest=np.array([2, 0, -1]), confidence=np.zeros(3))
+    out = climb(steps, far, {"b": np.zeros((3, 1))}, np.array([1, 2, 1]), CalibrationConfig())
+    assert out.labels.tolist() == [2, 0, 1]
+    assert out.confidence.tolist() == [0.9, 0.9, 0.3]
+    assert out.distance[:2].tolist() == far.distance[:2].tolist()
+    assert out.why[0] == "1 event: the nearest segment, right for 90% of such users"
+    assert out.why[2].startswith("1 event: the commonest segment")
 
 
 def test_a_lower_rung_says_what_it_is_and_how_good():
@@ -134,24 +149,29 @@ def test_company_changes_nothing():
         assert alone.confidence.tobytes() == whole.confidence[i : i + 1].tobytes()
 
 
-def test_the_ladder_survives_the_disk_and_refuses_what_does_not_fit():
-    state = LADDER.to_state()
-    back = ladders.from_state(state, K)
+def test_the_ladder_survives_the_disk(tmp_path):
+    bundles.save(bundle(**{bundles.LADDER: LADDER.to_state()}), tmp_path / "b")
+    back = ladders.from_state(bundles.load(tmp_path / "b").states[bundles.LADDER], K)
+    for name, value in dataclasses.asdict(LADDER).items():
+        np.testing.assert_equal(dataclasses.asdict(back)[name], value)
     blocks, _ = people(50)
-    same = climb(back, decision(50), blocks, np.arange(50) % 5, CalibrationConfig())
-    assert (
-        same.labels.tolist()
-        == climb(LADDER, decision(50), blocks, np.arange(50) % 5, CalibrationConfig()).labels.tolist()
-    )
-    for k, arrays, meta in (
+    ours, theirs = (climb(one, decision(50), blocks, np.arange(50) % 5, CalibrationConfig()) for one in (LADDER, back))
+    np.testing.assert_equal(theirs._asdict(), ours._asdict())
+    assert ours.why  # a lower rung than the fullest had its say
+
+
+@pytest.mark.parametrize(
+    ("k", "arrays", "meta"),
+    [
         (4, {}, {}),
         (K, {"accuracy": np.zeros((2, 3))}, {}),
         (K, {"accuracy": np.full((3, 3), np.nan)}, {}),
         (K, {"attributes.weights": np.zeros((9, K))}, {}),
         (K, {}, {"events": [3, 1, 0]}),
         (K, {}, {"reads": {"ghost": ["x"]}}),
-    ):
-        broken = State({**state.arrays, **arrays}, {**state.meta, **meta})
-        with pytest.raises(DataError, match="ladder"):
-            ladders.from_state(broken, k)
-    assert dataclasses.asdict(back).keys() == dataclasses.asdict(LADDER).keys()
+    ],
+)
+def test_a_ladder_that_does_not_fit_is_refused(k, arrays, meta):
+    state = LADDER.to_state()
+    with pytest.raises(DataError, match="ladder"):
+        ladders.from_state(State({**state.arrays, **arrays}, {**state.meta, **meta}), k)

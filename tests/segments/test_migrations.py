@@ -10,7 +10,7 @@ import pytest
 from schemas.errors import DataError
 from tasks.segments import _format, _migrations, calibration
 from tasks.segments import bundle as bundles
-from tests.segments.fakes import bundle
+from tests.helpers.segmenters import bundle
 
 FROZEN = Path(__file__).parent.parent / "data" / "bundle_v1"
 SHA256 = "50199c521ce197dd4cc27a4e7c180d03e5fd163d864de734a5020971f72e43a5"

@@ -7,11 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.reports import Claim, SegmentProfile
-from tasks.segments.names import _likeness, names
+from tasks.segments.names import _likeness, named
+from tasks.segments.profiles import still_said
 
 CATEGORIES = st.sampled_from(
     ["Drama", "Comedy", "War", "Sci-Fi", "剧情", "Ｄｒａｍａ", "drama", "", "&", "\x00", "a" * 90]
 )
+
+
+def names(profiles, kept, language="en"):
+    return tuple(one.name for one in named(profiles, kept, language))
 
 
 def claim(kind, key, inside=0.5, elsewhere=0.1, lift=5.0, effect=0.8, label=None):
@@ -108,3 +113,28 @@ def test_two_hundred_segments_without_evidence_have_two_hundred_names(seed):
     found = [profile(number) for number in range(200)]
     random.Random(seed).shuffle(found)
     assert len(set(names(found, {}))) == 200
+
+
+@given(PROFILES, st.sampled_from(["en", "zh"]))
+@settings(max_examples=100, deadline=None)
+def test_a_name_cites_what_its_profile_claims_and_holds_as_long_as_that_does(found, language):
+    for one in named(found, {}, language):
+        claims = {"any": list(one.claims)}
+        assert one.cites is not None
+        assert still_said(one.cites, claims) or not one.cites
+        for lost in one.cites:
+            less = {"any": [claim for claim in one.claims if not still_said([lost], {"any": [claim]})]}
+            assert not still_said(one.cites, less)
+
+
+def test_a_direction_is_cited_and_nothing_is_said_of_a_kept_name():
+    active = claim("feature", "behaviour.events", lift=2.0)
+    (one,) = named([profile(1, category("War"), active)], {})
+    assert one.cites == ("category:War", "feature:behaviour.events+")
+    assert not still_said(one.cites, {"any": [category("War"), claim("feature", "behaviour.events", lift=-2.0)]})
+    (kept,) = named([profile(1, category("War"))], {"s001": "Night owls"})
+    assert (kept.name, kept.cites) == ("Night owls", None)
+    (plain,) = named([profile(1)], {})
+    assert plain.cites == ()
+    assert still_said((), {"any": []})
+    assert not still_said((), {"any": [category("War")]})

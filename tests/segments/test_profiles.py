@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from schemas.config import DescribeConfig
 from schemas.tables import CATEGORIES, EVENTS, ITEM_ID, ITEMS, TEXT, TEXTS, USER_ID
@@ -66,7 +67,9 @@ def test_a_categorys_lift_is_that_of_a_plain_rewrite():
         assert lift.elsewhere == pytest.approx(q, abs=1e-12)
         assert lift.lift == pytest.approx(p / q, rel=1e-12)
         spread = math.hypot(error / p, other / q)
-        assert lift.low == pytest.approx(p / q * math.exp(-_lifts.quantile(len(GENRES)) * spread), rel=1e-9)
+        users = int(min(counts.placed[label], counts.placed.sum() - counts.placed[label]))
+        t = stats.t.ppf(1 - 0.025 / len(GENRES), users - 1)
+        assert lift.low == pytest.approx(p / q * math.exp(-t * spread), rel=1e-9)
 
 
 def test_users_of_an_item_are_counted_once_and_only_with_a_segment():
@@ -147,20 +150,39 @@ def test_a_features_difference_is_cohens():
     rng = np.random.default_rng(5)
     a, b = rng.normal(2.0, 1.5, 60), rng.normal(1.0, 1.5, 300)
     table = {"behaviour.events": np.array([[len(v), v.sum(), (v**2).sum()] for v in (a, b)]).T}
-    lift = _lifts.differences(table, 0)[0]
+    edges = np.sort(np.append(a, b))
+    ranks = {"behaviour.events": np.stack([np.bincount(np.searchsorted(edges, v), minlength=361) for v in (a, b)]).T}
+    lift = _lifts.differences(table, ranks, 0)[0]
     pooled = math.sqrt((59 * a.var(ddof=1) + 299 * b.var(ddof=1)) / 358)
     d = (a.mean() - b.mean()) / pooled
     assert lift.lift == pytest.approx(d, rel=1e-9)
     assert lift.low == pytest.approx(d - 1.959963985 * math.sqrt(360 / 18000 + d**2 / 720), rel=1e-6)
-    assert _lifts.differences(table, 1)[0].lift == pytest.approx(-d, rel=1e-9)
+    assert _lifts.differences(table, ranks, 1)[0].lift == pytest.approx(-d, rel=1e-9)
+    flat = {"behaviour.events": np.full((361, 2), 1.0)}
+    assert _lifts.differences(table, flat, 0) == []  # a mean whose ranks say nothing is a few users' doing
 
 
-def test_random_segments_have_next_to_nothing_to_say():
-    claims = 0
-    for seed in range(12):
-        bucket, assigned, features = world(users=300, seed=seed, taste=0.0)
-        claims += sum(len(profile.claims) for profile in profiles(partial(bucket, assigned, features, 4), {}, ids(4)))
-    assert claims <= 12  # 48 segments, three kinds of claim, one end of a 95 % interval: 3.6 expected
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_the_test_of_ranks_is_that_of_scipy(bins):
+    own, others = (np.array(side) for side in zip(*bins, strict=True))
+    if min(own.sum(), others.sum()) < 1 or np.count_nonzero(own + others) < 2:
+        return
+    values = (np.repeat(np.arange(len(bins)), side) for side in (own, others))
+    expected = stats.mannwhitneyu(*values, alternative="greater", method="asymptotic", use_continuity=False).pvalue
+    assert stats.norm.sf(_lifts.rank_sum(own.astype(float), others.astype(float))) == pytest.approx(expected, abs=1e-9)
+
+
+def test_reports_of_random_segments_claim_nothing():
+    """Sixteen segments that mean nothing, and features with long tails: at most one report in twenty has a claim."""
+    wrong = 0
+    for seed in range(40):
+        bucket, assigned, features = world(users=600, k=16, seed=seed)
+        tails = np.exp(np.random.default_rng(900 + seed).normal(size=(len(assigned), 12)) * 1.5)
+        more = pl.DataFrame({USER_ID: assigned[USER_ID], **{f"f{j}": tails[:, j] for j in range(12)}})
+        counts = partial(bucket, assigned, {**features, "x": more}, 16)
+        wrong += any(profile.claims for profile in profiles(counts, {}, ids(16)))
+    assert wrong <= 5  # of 40 at 1 in 20: two expected, more than five in one of sixty such tests
 
 
 def test_one_heavy_user_does_not_make_a_taste():
@@ -242,3 +264,22 @@ def test_small_claims_come_after_all_others():
     for profile in profiles(partial(bucket, assigned, features, 4), {}, ids(4)):
         small = [strength(claim) < SMALL for claim in profile.claims]
         assert small == sorted(small)
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "Community 2"), ("zh", "圈子 2")])
+def test_a_community_has_words_and_an_axis_has_none(language, label):
+    """90 of 100 in the one segment are members, and 5 of 100 in the other."""
+    members = [*[1.0] * 90, *[0.0] * 10, *[1.0] * 5, *[0.0] * 95]
+    users = [f"u{number}" for number in range(200)]
+    assigned = pl.DataFrame({USER_ID: users, LABEL: np.repeat([0, 1], 100).astype(np.int32)})
+    columns = {"social_community_01": members, "social_axis_00": members}
+    counts = partial({}, assigned, {"social": pl.DataFrame({USER_ID: users, **columns})}, 2)
+    first, _ = profiles(counts, {}, ids(2), config=DescribeConfig(language=language))
+    assert [(claim.kind, claim.label) for claim in first.claims] == [("trait", label)]
+    assert (first.claims[0].inside, first.claims[0].elsewhere) == (0.9, 0.05)
+
+
+def test_a_column_of_another_family_is_no_community():
+    name = "own.social_community_red"
+    assert _words.phrase(name).en == "social community red"
+    assert not _words.is_share(name)

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from schemas import tables
 from schemas.config import CalibrationConfig
 from schemas.errors import DataError
-from tasks.segments import _distances, _reasons
-from tests.segments.fakes import AS_OF, blobs, frame_block, segmenter, users
+from tasks.segments import _distances
+from tasks.segments import reasons as reasoning
+from tests.helpers.segmenters import AS_OF, blobs, frame_block, segmenter, users
 
 
 @pytest.mark.parametrize("space", ["euclidean", "cosine"])
 def test_one_user_and_many_get_the_same_bits(space):
     X, _, centres = blobs(500, k=7, d=33, spread=3.0)
     ours = segmenter(X, centres, space)
-    reasons = _reasons.fit([(X, ours.assign_vectors(X).labels)], [f"plain.x{j}" for j in range(33)], 7)
+    reasons = reasoning.fit([(X, ours.assign_vectors(X).labels)], [f"plain.x{j}" for j in range(33)], 7)
     ours = dataclasses.replace(ours, reasons=reasons)
     whole = ours.assign({"users": users(X)}, AS_OF, "1")
     alone = pl.concat([ours.assign({"users": users(X)[i : i + 1]}, AS_OF, "1") for i in range(0, 500, 7)])
@@ -125,22 +126,44 @@ def test_blocks_of_different_users_are_joined_not_misaligned():
     assert (blocks["late"][10:, 0] == X[10:, 0]).all()
 
 
+NAMES = [f"plain.{letter}" for letter in "abcde"]
+
+
 def test_reasons_name_the_features_that_were_planted():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 400)
     X = rng.normal(size=(400, 5))
     X[:, 2] += np.where(labels == 1, 6.0, 0.0)
     X[7] = np.nan
-    reasons = _reasons.fit([(X[:150], labels[:150]), (X[150:], labels[150:])], list("abcde"), 2)
+    reasons = reasoning.fit([(X[:150], labels[:150]), (X[150:], labels[150:])], NAMES, 2)
     told = reasons.tell(X, labels, 2)
     assert told[7] == []
-    named = [words[0].split()[0] for row, words in enumerate(told) if row != 7 and words]
+    named = [words[0].split(":")[0] for row, words in enumerate(told) if row != 7 and words]
     assert len(named) > 380
     assert np.mean([name == "c" for name in named]) > 0.98
     high = [words[0] for row, words in enumerate(told) if labels[row] == 1 and words and words[0].startswith("c")]
-    assert all(words.startswith("c high") for words in high)
+    assert len(high) > 150
+    assert {words.split(" (")[0] for words in high} <= {"c: a little higher", "c: higher", "c: much higher"}
     assert reasons.tell(X[:1], np.array([-1]), 3) == [[]]
-    once = _reasons.fit([(X, labels)], list("abcde"), 2)
+    once = reasoning.fit([(X, labels)], NAMES, 2)
     np.testing.assert_allclose(once.lean, reasons.lean, atol=1e-12)
     np.testing.assert_allclose(once.mean, np.nanmean(X, axis=0))
     np.testing.assert_allclose(once.scale, np.nanstd(X, axis=0))
+
+
+def test_reasons_are_words_and_a_coordinate_is_none():
+    labels = np.array([0] * 50 + [1] * 50)
+    X = np.stack([labels * 2.0, labels * 2.0, labels * 1.0], axis=1) + np.linspace(0, 0.1, 100)[:, None]
+    columns = ["interest.affinity_toys", "collaborative.collaborative_03", "attributes.town=Ulm"]
+    told = {
+        language: reasoning.from_state(reasoning.fit([(X, labels)], columns, 2, language).to_state(), 2).tell(
+            X, labels, 3
+        )
+        for language in ("en", "zh")
+    }
+    assert set(told["en"][99]) == {
+        "affinity to toys: higher (segment: higher than usual)",
+        "town: Ulm: yes (segment: more often than usual)",
+    }
+    assert told["en"][0][0].split("(")[0] in ("affinity to toys: lower ", "town: Ulm: no ")
+    assert "对toys的偏好：偏高（所在分群：偏高）" in told["zh"][99]

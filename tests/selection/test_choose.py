@@ -6,12 +6,23 @@ from hypothesis import strategies as st
 
 from schemas.config import SelectConfig
 from schemas.errors import DataError
-from schemas.reports import EvaluationReport, Metric
+from schemas.reports import Difference, EvaluationReport, Metric
 from tasks.selection.choose import choose, pareto, refusals
 
 
 def report(
-    name, lift=0.4, stability=0.8, count=20, noise=0.0, smallest=40, largest=0.1, silhouette=0.2, warm=False, churn=None
+    name,
+    lift=0.4,
+    stability=0.8,
+    count=20,
+    noise=0.0,
+    smallest=40,
+    largest=0.1,
+    silhouette=0.2,
+    warm=False,
+    churn=None,
+    partition="",
+    **params,
 ):
     sizes = {"count": count, "smallest_users": smallest, "largest_share": largest}
     metrics = {
@@ -23,7 +34,8 @@ def report(
     }
     if churn is not None:
         metrics["churn"] = Metric.of("churn", churn, 900)
-    return EvaluationReport(candidate=name, kind="kmeans", params={}, metrics=metrics, warm=warm)
+    whole = {"params": params, "metrics": metrics, "warm": warm, "partition": partition}
+    return EvaluationReport(candidate=name, kind="kmeans", **whole)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +73,62 @@ def test_highest_lift_wins_and_the_refused_never():
     assert "0.3000" in found.reason
 
 
-def test_ties_go_to_the_more_stable_then_to_fewer_segments_then_by_name():
+def test_ties_go_to_fewer_segments_then_to_the_more_stable_then_by_name():
     assert choose([report("a", 0.4), report("b", 0.3990, stability=0.9)], SelectConfig()).chosen == "b"
     assert choose([report("a", 0.4), report("b", 0.3970, stability=0.9)], SelectConfig()).chosen == "a"
-    assert choose([report("a", 0.4), report("b", 0.4, count=8)], SelectConfig()).chosen == "b"
+    assert choose([report("a", 0.4, stability=0.9), report("b", 0.4, count=8)], SelectConfig()).chosen == "b"
     assert choose([report("b", 0.4), report("a", 0.4)], SelectConfig()).chosen == "a"
     edge = [report("a", 0.4), report("b", 0.398, stability=0.9)]  # 0.4 - 0.398 is a little more than 0.002
     assert choose(edge, SelectConfig(tie=0.005)).chosen == "b"
+
+
+def above(low, value=0.1):
+    """What a comparison of any two says."""
+    return lambda best, other: Difference(value=value, low=low, high=2 * value - low, n=900, base=0.3)
+
+
+def test_what_other_users_or_another_seed_could_turn_round_is_a_tie():
+    space = [report("k20", 0.50, count=20), report("k12", 0.47, count=12), report("k8", 0.30, count=8)]
+    apart = {"k12": -0.02, "k8": 0.15}
+
+    def compare(best, other):
+        return above(apart[other])(best, other)
+
+    found = choose(space, SelectConfig(), compare)
+    assert found.chosen == "k12"
+    assert "Other users or another seed could have put k20" in found.reason
+    assert "12 segments" in found.reason
+    assert choose(space, SelectConfig(), above(0.01)).chosen == "k20"
+    assert choose(space, SelectConfig()).chosen == "k20"
+
+
+def test_what_is_live_already_wins_a_tie_and_nothing_new_is_made():
+    kept, again = report("kept", 0.4, stability=1.0, warm=True, churn=0.0), report("again", 0.4, churn=0.0)
+    assert choose([kept, again], SelectConfig()).chosen == "again"
+    assert choose([kept, report("again", 0.4, churn=0.01)], SelectConfig()).chosen == "kept"
+
+
+def test_the_price_of_churn_counts_in_a_tie_too():
+    warm, fresh = report("warm", 0.40, warm=True, churn=0.0), report("fresh", 0.55, churn=0.10, count=8)
+    assert choose([warm, fresh], SelectConfig(), above(0.05)).chosen == "fresh"  # 0.45 against 0.40: a tie, 8 segments
+    assert choose([warm, report("fresh", 0.45, churn=0.10, count=8)], SelectConfig(), above(0.06)).chosen == "warm"
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({"basis.unknown.interest items": 0.4}, "does not know 40.0% of interest items"),
+        ({"basis.silent.social": 0.9}, "sees nothing in social of 90.0%"),
+        ({"basis.variance": 0.5}, "keeps 50.0% of the variance"),
+    ],
+)
+def test_a_representation_that_no_longer_covers_the_data_is_refused_with_its_figure(figures, words):
+    kept = report("kept", 0.9, warm=True)
+    more = {name: Metric.of(name, value, 900) for name, value in figures.items()}
+    kept = kept.model_copy(update={"metrics": {**kept.metrics, **more}})
+    found = choose([kept, report("fresh", 0.4)], SelectConfig())
+    assert found.chosen == "fresh"
+    assert words in found.refused["kept"][0]
 
 
 def test_a_missing_lift_comes_last_and_is_no_tie():
@@ -86,6 +147,23 @@ def test_a_fresh_candidate_pays_for_its_churn():
     assert choose([warm, report("fresh", 0.45, churn=0.20)], SelectConfig()).chosen == "warm"
     assert choose([warm, report("fresh", 0.60, churn=0.20)], SelectConfig()).chosen == "fresh"
     assert choose([warm, report("fresh", 0.45, churn=0.20)], SelectConfig(churn_price=0)).chosen == "fresh"
+
+
+def test_of_the_same_segments_who_asked_for_as_many_is_chosen():
+    """Names sort k10 before k4, and the other's stability is better: neither decides."""
+    over, exact = report("k10", stability=0.9, count=4, partition="p", k=10), report("k4", count=4, partition="p", k=4)
+    found = choose([over, exact], SelectConfig())
+    assert found.chosen == "k4"
+    assert found.refused == {"k10": ("asked for 10 segments and makes the 4 of k4: there are no more kinds of users",)}
+    assert choose([over, report("k4", count=4, partition="q", k=4)], SelectConfig()).chosen == "k10", "other segments"
+    left = choose([over, report("k12", count=4, partition="p", k=12)], SelectConfig())
+    assert not left.refused, "nobody asked for four"
+    assert "k10 was chosen" in left.reason
+    assert "It asked for 10 segments; the users make only 4." in left.reason
+    itself = report("ward", stability=0.9, count=4, partition="p", k=10, height=0.5)
+    assert not choose([itself, exact], SelectConfig()).refused, "a height asks for no number"
+    small = report("k4", count=4, partition="p", k=4, smallest=1)
+    assert choose([over, small], SelectConfig()).refused.keys() == {"k4"}, "what is refused stands for nobody"
 
 
 def test_all_refused_says_why_for_each():

@@ -16,8 +16,8 @@ from schemas.config import IngestConfig
 from schemas.errors import DataError, UsageError
 from schemas.tables import CATEGORIES, EVENT, ITEM_ID, REASON, SEQUENCE, TIMESTAMP, TITLE, USER_ID, VALUE
 from tasks.cleaning.reasons import Reason
+from tasks.ingestion.rows import Ingested, Look, ingest
 from tasks.sources import _jsonl, tables
-from tasks.stores.ingest import Ingested, ingest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = "user_id,item_id,timestamp\nu1,i1,2024-05-01\n"
@@ -27,7 +27,7 @@ def take(root: Path, **given) -> Ingested:
     (root / "e.csv").write_text(EVENTS)
     config = tables.Config(root=str(root), **{"events": {"path": "e.csv"}, **given})
     tables.look(config)
-    return ingest(tables.read(config), IngestConfig(buckets=2), root / "out", "run", None, NOW)
+    return ingest(tables.read(config), IngestConfig(buckets=2), root / "out", Look("run", None, NOW))
 
 
 def rows(root: Path, table: str) -> pl.DataFrame:
@@ -66,7 +66,7 @@ def test_names_that_would_collide_are_refused(tmp_path, head, table, error, word
 
 def test_json_lines_bring_columns_late(tmp_path, monkeypatch):
     monkeypatch.setattr(_jsonl, "_LINES", 2)
-    lines = [{USER_ID: f"u{n}", ITEM_ID: "i", TIMESTAMP: n} for n in range(5)]
+    lines = [{USER_ID: f"u{n}", ITEM_ID: "i", TIMESTAMP: 1714557600 + n} for n in range(5)]
     json_lines(tmp_path / "e.jsonl", [*lines, {**lines[0], VALUE: 7}])
     take(tmp_path, events={"path": "e.jsonl"})
     assert rows(tmp_path, "events")[VALUE].to_list() == [None] * 5 + [7.0]
@@ -84,7 +84,7 @@ def test_json_lines_bring_columns_late(tmp_path, monkeypatch):
 
 def test_a_late_column_that_has_a_default_is_not_mixed_with_it(tmp_path, monkeypatch):
     monkeypatch.setattr(_jsonl, "_LINES", 2)
-    lines = [{USER_ID: f"u{n}", ITEM_ID: "i", TIMESTAMP: n} for n in range(3)]
+    lines = [{USER_ID: f"u{n}", ITEM_ID: "i", TIMESTAMP: 1714557600 + n} for n in range(3)]
     json_lines(tmp_path / "e.jsonl", [*lines, {**lines[0], EVENT: "buy"}])
     with pytest.raises(DataError, match="no row before row 3 has 'event'"):
         take(tmp_path, events={"path": "e.jsonl"})
@@ -121,7 +121,8 @@ def test_lists_and_records_of_attributes_stay(tmp_path):
         (pa.array([[1, 2], None]), [["1", "2"], None], None),
         (pa.array([["x", "y"], ["", "z"]], pa.list_(pa.string(), 2)), [["x", "y"], ["z"]], None),
         (pa.array([[b"\xff"], [b"ok"]]), [["ok"]], Reason.NOT_UTF8),
-        (pa.array([[["x"]], None]), [None], Reason.NOT_LIST),
+        (pa.array([[["x", "y"], None, ["x"]], None]), [["x", "y"], None], None),
+        (pa.array([[[["x"]]], None]), [None], Reason.NOT_LIST),
         (pa.array([[{"x": 1}], None]), [None], Reason.NOT_LIST),
     ],
 )
@@ -148,7 +149,9 @@ def test_times_at_the_ends_of_their_type_go_aside(tmp_path, kind, zone):
 
 def test_decimal_ids_are_whole_numbers(tmp_path):
     ids = pa.array([Decimal("90071992547409931.00"), Decimal("2.50"), Decimal("7.00")], pa.decimal128(20, 2))
-    parquet.write_table(pa.table({USER_ID: ids, ITEM_ID: ["i"] * 3, TIMESTAMP: [1] * 3}), tmp_path / "e.parquet")
+    parquet.write_table(
+        pa.table({USER_ID: ids, ITEM_ID: ["i"] * 3, TIMESTAMP: [1714557600] * 3}), tmp_path / "e.parquet"
+    )
     done = take(tmp_path, events={"path": "e.parquet"})
     assert rows(tmp_path, "events")[USER_ID].to_list() == ["90071992547409931", "7"]
     assert done.quarantine[REASON].to_list() == [Reason.FRACTION_ID]
@@ -220,8 +223,8 @@ def test_quotes_that_close_or_mean_nothing_are_fine(tmp_path):
     assert rows(tmp_path, "users")["name"].to_list() == ['"Weird', '"Al" Y']
 
 
-def test_an_id_that_swallowed_a_row_goes_aside(tmp_path):
-    (tmp_path / "e.tsv").write_text('user_id,item_id,timestamp\nu,"i,1\nu,"j,2\nu,k,3\n')
+def test_an_id_that_runs_over_lines_goes_aside(tmp_path):
+    (tmp_path / "e.tsv").write_text('user_id,item_id,timestamp\nu,"i\nj",1714557600\nu,k,1714557600\n')
     done = take(tmp_path, events={"path": "e.tsv"})
     assert done.quarantine[REASON].to_list() == [Reason.LINES]
 
@@ -255,4 +258,4 @@ def test_policies_are_about_columns_that_are_there(tmp_path, policies, words):
     (tmp_path / "e.csv").write_text(EVENTS)
     config = tables.Config(root=str(tmp_path), events={"path": "e.csv"})
     with pytest.raises(UsageError, match=words):
-        ingest(tables.read(config), IngestConfig(**policies), tmp_path / "out", "run", None, NOW)
+        ingest(tables.read(config), IngestConfig(**policies), tmp_path / "out", Look("run", None, NOW))

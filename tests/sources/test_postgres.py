@@ -13,8 +13,8 @@ import pytest
 from schemas.config import IngestConfig
 from schemas.errors import DataError
 from schemas.tables import ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID, VALUE
+from tasks.ingestion.rows import Look, ingest
 from tasks.sources import tables
-from tasks.stores.ingest import ingest
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,7 +80,7 @@ def test_query_stream_and_high_water_mark(server, tmp_path, monkeypatch):
         events={"sql": "SELECT * FROM orders", "url": server, "columns": columns, "since_column": "id"}
     )
     insert(server, 1, 60_000)
-    done = ingest(tables.read(config), IngestConfig(buckets=2), tmp_path / "1", "run", NOW, NOW)
+    done = ingest(tables.read(config), IngestConfig(buckets=2), tmp_path / "1", Look("run", NOW, NOW))
     later = done.tables["events"].accounting.quarantined
     assert done.tables["events"].accounting.read == 60_000
     assert later == (done.quarantine["reason"].str.contains("future")).sum()
@@ -94,3 +94,19 @@ def test_query_stream_and_high_water_mark(server, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="does not exist") as caught:
         list(tables.read(tables.Config(events={"sql": "SELECT * FROM no_table", "url": server}))["events"])
     assert "not-told" not in str(caught.value)
+
+
+def test_what_is_written_while_a_table_is_read_is_in_none(server, monkeypatch):
+    monkeypatch.setenv("SHOP_PASSWORD", "not-told")
+    columns = {USER_ID: "who", ITEM_ID: "what", TIMESTAMP: "at", VALUE: "price"}
+    query = "SELECT * FROM orders WHERE id > 1000000"
+    items = {"sql": "SELECT DISTINCT what FROM orders WHERE id > 1000000", "url": server, "columns": {ITEM_ID: "what"}}
+    config = tables.Config(events={"sql": query, "url": server, "columns": columns}, items=items)
+    insert(server, 1_000_001, 1_060_000)
+    read = tables.read(config)
+    first = len(next(read["events"]))
+    insert(server, 1_060_001, 1_060_005)
+    assert first + sum(len(batch) for batch in read["events"]) == 60_000
+    assert sum(len(batch) for batch in read["items"]) == 60_000
+    assert tables.snapshot(config)["sql:events"].endswith("-60005")
+    assert read.snapshot()["sql:events"].endswith("-60000")

@@ -311,6 +311,11 @@ def test_tables_can_be_left_out():
 )
 def test_extremes_are_possible(update):
     config = SMALL.model_copy(update={"users": 50} | update)
-    tables = read(config)
-    assert sum(batch.num_rows for batch in tables["events"]) >= config.users
-    assert all(list(batches) is not None for batches in tables.values())
+    tables, planted = frames(config), truth(config)
+    people = set(tables["users"][t.USER_ID])
+    assert len(people) == config.users
+    assert set(tables["events"][t.USER_ID]) == people  # everyone has an event, however few there are
+    assert len(tables["items"]) == config.items
+    assert set(tables["events"][t.ITEM_ID]) <= set(tables["items"][t.ITEM_ID])
+    assert tables.keys() == {"events", "users", "items", "texts"} | ({"edges"} if config.users > 1 else set())
+    assert all(set(planted[signal]) <= set(range(config.segments)) for signal in SIGNALS)

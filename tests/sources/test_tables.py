@@ -14,11 +14,11 @@ from pyarrow import parquet
 
 from schemas.config import IngestConfig
 from schemas.errors import DataError, UsageError
+from schemas.secrets import redact
 from schemas.tables import CATEGORIES, EVENT, ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID, VALUE
 from tasks.cleaning.reasons import Reason
+from tasks.ingestion.rows import Ingested, Look, ingest
 from tasks.sources import tables
-from tasks.sources._secrets import redact
-from tasks.stores.ingest import Ingested, ingest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEAD = "user_id,item_id,timestamp\n"
@@ -44,7 +44,7 @@ users:
 
 
 def take(config: tables.Config, out: Path, since=None, previous=None) -> Ingested:
-    return ingest(tables.read(config, since), IngestConfig(buckets=2), out, "run", None, NOW, previous=previous)
+    return ingest(tables.read(config, since), IngestConfig(buckets=2), out, Look("run", None, NOW), previous=previous)
 
 
 def frame(folder: Path, name: str = "events") -> pl.DataFrame:
@@ -179,7 +179,7 @@ def test_sqlite_with_a_high_water_mark(tmp_path, monkeypatch):
 def test_queries_and_values_are_taken_as_they_are(tmp_path):
     with sqlite3.connect(tmp_path / "shop.db") as connection:
         connection.execute("CREATE TABLE t (user_id, item_id, timestamp)")
-        connection.execute("INSERT INTO t VALUES ('u', 'i', 1), ('v', 2, 1), (x'ff', 'i', 1), (x'77', 'i', 1)")
+        connection.execute("INSERT INTO t VALUES ('u', 'i', 1e9), ('v', 2, 1e9), (x'ff', 'i', 1e9), (x'77', 'i', 1e9)")
     connection.close()
     query = "SELECT * FROM t WHERE item_id <> ':nothing' AND item_id <> '10:30:00' -- all of it"
     done = take(tables.Config(events={"sql": query, "url": f"sqlite:///{tmp_path}/shop.db"}), tmp_path / "out")
@@ -235,8 +235,39 @@ def test_remote_addresses(tmp_path):
         take(tables.Config(events={"path": "memory://shop/c.csv"}), tmp_path / "out")
 
 
+@pytest.mark.parametrize("more", ["", "a,e\n"], ids=["once", "and again"])
+def test_ties_alone_make_a_user_of_everyone_at_an_end(tmp_path, more):
+    path = tmp_path / "edges.csv"
+    path.write_text("src,dst\na,b\na,b\nb,a\nc,d\n")
+    config = tables.Config(root=str(tmp_path), edges={"path": "edges.csv"})
+    before, since = take(config, tmp_path / "before"), tables.snapshot(config)
+    path.write_text(path.read_text() + more)
+    again = take(config, tmp_path / "out", since, {"edges": tmp_path / "before" / "edges"})
+    for found, folder, users in ((before, "before", "abcd"), (again, "out", "abcde" if more else "abcd")):
+        buckets = [pl.read_parquet(one) for one in sorted((tmp_path / folder / "users").glob("*.parquet"))]
+        assert sorted(user for bucket in buckets for user in bucket[USER_ID]) == list(users)
+        assert found.tables["users"].rows == len(users)
+        ties = [pl.read_parquet(one) for one in sorted((tmp_path / folder / "edges").glob("*.parquet"))]
+        known = [set(bucket[USER_ID]) for bucket in buckets]
+        assert all(set(tie["src"]) <= here for tie, here in zip(ties, known, strict=True)), "a user has one bucket"
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("item_id,timestamp", "columns: {user_id: its name}$"),
+        ("user_id,timestamp", "; or, if there is none, one for all rows: defaults: {item_id: everything}$"),
+        ("user_id,item_id", "; or, if there is none, one for all rows: defaults: {timestamp: 2025-01-31}$"),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_with_the_option(tmp_path, header, told):
+    (tmp_path / "orders.csv").write_text(f"{header}\na,b\n")
+    with pytest.raises(DataError, match=told):
+        tables.look(tables.Config(root=str(tmp_path), events={"path": "orders.csv"}))
+
+
 def test_what_a_config_must_say():
-    with pytest.raises(UsageError, match="events or texts"):
+    with pytest.raises(UsageError, match="give events, texts, users or edges, at least"):
         tables.read(tables.Config())
     with pytest.raises(UsageError, match="either path or sql"):
         tables.read(tables.Config(events={}))

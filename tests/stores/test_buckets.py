@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from schemas.config import ExecutionConfig
+from schemas.execution import ExecutionConfig
 from schemas.tables import EVENTS, ITEMS, USER_ID
-from tasks.stores.artifacts import find
+from tasks.disk.artifacts import find
 from tasks.stores.buckets import (
     Keep,
     bucket_facts,
@@ -26,8 +26,8 @@ from tasks.stores.buckets import (
     read_table,
     reduce_buckets,
 )
-from tests.serving.bucketed import BUCKETS, buckets, files, frames, written
-from tests.strategies import AS_OF
+from tests.helpers.landed_tables import BUCKETS, buckets, files, frames, written
+from tests.helpers.random_tables import AS_OF
 
 HERE = ExecutionConfig(workers=2)
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,9 +161,9 @@ def test_buckets_under_the_same_key_are_shared_between_artifacts(tables, tmp_pat
         return sizes(bucket)
 
     home, keys = str(tmp_path / "home"), [str(k) * 24 for k in range(BUCKETS)]
-    first = map_buckets(tables, named, HERE, home=home, kind="sizes", digest="a" * 64, keys=keys)
+    first = map_buckets(tables, named, HERE, home=home, kind="sizes", digest=keys)
     other = [*keys[:4], "x" * 24, *keys[5:]]
-    second = map_buckets(tables, named, HERE, home=home, kind="sizes", digest="b" * 64, keys=other)
+    second = map_buckets(tables, named, HERE, home=home, kind="sizes", digest=other)
     assert len(made) == BUCKETS + 1
     assert made[-1] == frames(tables[EVENTS.name])[4][USER_ID][0]
     assert second.fingerprint != first.fingerprint
@@ -208,9 +208,9 @@ def test_a_moment_matters_only_to_buckets_that_have_something_later(tables, tmp_
 def test_kill_9_in_the_middle_loses_only_the_bucket_in_hand(tables, tmp_path):
     code = """
     import os, signal, sys
-    from schemas.config import ExecutionConfig
+    from schemas.execution import ExecutionConfig
     from tests.stores.test_buckets import sizes
-    from tests.serving.bucketed import written, buckets
+    from tests.helpers.landed_tables import written, buckets
     from pathlib import Path
     from tasks.stores.buckets import map_buckets
     home, place, die = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

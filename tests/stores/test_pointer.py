@@ -25,6 +25,11 @@ def steps(*users: str) -> pl.DataFrame:
     return pl.DataFrame([{"user_id": user, **row} for user in users], schema=TRANSITIONS.polars_schema())
 
 
+def promote(home, name, expected, champion):
+    with pointer.changing(home, name, expected) as current:
+        return pointer.replace(home, name, current, champion, current.live)
+
+
 def back(home, revision):
     return pointer.rollback(str(home), "x", revision, AT, "ann", "it was worse")
 
@@ -32,8 +37,8 @@ def back(home, revision):
 def test_promotions_and_rollbacks_exchange_the_two(tmp_path):
     home = str(tmp_path)
     assert pointer.read(home, "x") == pointer.Pointer()
-    pointer.promote(home, "x", 0, live("1", tables={"assignments": 3}))
-    second = pointer.promote(home, "x", 1, live("2", tables={"assignments": 4}))
+    promote(home, "x", 0, live("1", tables={"assignments": 3}))
+    second = promote(home, "x", 1, live("2", tables={"assignments": 4}))
     assert (second.live.model_version, second.previous.model_version) == ("2", "1")
     moved = back(home, 2)
     assert (moved.live.model_version, moved.live.tables) == ("1", {"assignments": 3})
@@ -43,8 +48,8 @@ def test_promotions_and_rollbacks_exchange_the_two(tmp_path):
 
 
 def test_a_stale_revision_changes_nothing(tmp_path):
-    pointer.promote(str(tmp_path), "x", 0, live("1"))
-    for change in (lambda: pointer.promote(str(tmp_path), "x", 0, live("2")), lambda: back(tmp_path, 0)):
+    promote(str(tmp_path), "x", 0, live("1"))
+    for change in (lambda: promote(str(tmp_path), "x", 0, live("2")), lambda: back(tmp_path, 0)):
         with pytest.raises(pointer.PointerMoved, match="came first"):
             change()
     with pytest.raises(FenqunError, match="no previous"):
@@ -55,7 +60,7 @@ def test_a_stale_revision_changes_nothing(tmp_path):
 def test_a_damaged_pointer_is_told(tmp_path):
     path = pointer.pointer_path(str(tmp_path), "x")
     path.parent.mkdir(parents=True)
-    for content in (b"", b"{", b"\xff", b"[]", b'{"revision": "many"}'):
+    for content in (b"", b"{", b"\xff", b"[]", b'{"revision": "many"}', b"{}", b'{"revision": 3}'):
         path.write_bytes(content)
         with pytest.raises(DataError, match="damaged"):
             pointer.read(str(tmp_path), "x")
@@ -64,7 +69,7 @@ def test_a_damaged_pointer_is_told(tmp_path):
 def _race(home, version, gate, results):
     gate.wait()
     try:
-        pointer.promote(home, "x", 0, live(version))
+        promote(home, "x", 0, live(version))
         results.put(version)
     except pointer.PointerMoved:
         results.put("")
@@ -99,7 +104,7 @@ def _killed(home, after):
 def test_a_kill_leaves_the_old_or_the_new_whole_and_no_lock(tmp_path, after):
     home = str(tmp_path)
     tables.publish_onto(home, "x", "transitions", steps("a", "b"), None)
-    pointer.promote(home, "x", 0, live("1", tables={"transitions": 0}))
+    promote(home, "x", 0, live("1", tables={"transitions": 0}))
     process = multiprocessing.get_context("spawn").Process(target=_killed, args=(home, after))
     process.start()
     process.join(60)

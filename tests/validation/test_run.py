@@ -13,10 +13,11 @@ from schemas import tables as t
 from schemas.config import ValidateConfig
 from schemas.errors import DataError
 from schemas.facts import Facts
+from schemas.reports import Accounting
 from tasks.validation.aggregates import merge_all, partial
 from tasks.validation.aside import set_aside
-from tasks.validation.run import run, validate
-from tests.expectations.frames import AS_OF, good, with_cell
+from tasks.validation.run import Stage, run, validate
+from tests.helpers.good_tables import AS_OF, good, with_cell
 
 CONFIG = ValidateConfig()
 
@@ -165,3 +166,36 @@ def test_an_error_rule_becomes_a_quarantine_rule_by_config():
     for config, left in ((CONFIG, 20), (loose, 19)):
         suite = expectations.suites()["events"](config, None)
         assert set_aside(frame, t.EVENTS, suite, config, AS_OF, "r")[0].height == left
+
+
+@pytest.mark.parametrize(
+    ("change", "near"),
+    [
+        (pl.lit("00") + pl.col(t.USER_ID), "leading zeros"),
+        (pl.col(t.USER_ID).str.to_uppercase(), "capital letters"),
+        (pl.lit(" ") + pl.col(t.USER_ID), "spaces"),
+        (pl.lit("x") + pl.col(t.USER_ID), None),
+    ],
+)
+def test_users_that_nobody_knows_are_told_with_what_they_differ_in(change, near):
+    tables = good()
+    strange = tables["events"].with_columns(change.alias(t.USER_ID))
+    report, _ = validate({"events": [strange], "users": [tables["users"]]}, expectations.suites(), CONFIG, AS_OF)
+    result = outcome(report)["events.known_users"]
+    assert (result.passed, result.severity) == (False, "error")
+    assert result.observed == (f"0 ({len(strange)} of {len(strange)} rows differ in {near})" if near else "0")
+    alone, _ = validate({"events": [strange]}, expectations.suites(), CONFIG, AS_OF)
+    assert "events.known_users" not in outcome(alone)
+
+
+def test_the_share_set_aside_says_why_and_where():
+    reasons = ["empty where a value is required"] * 3 + ["not a number"]
+    columns = {
+        t.TABLE: ["events"] * 4, t.LOCATOR: [f"e.csv:{n}" for n in (4, 6, 9, 2)], t.COLUMN: ["user_id"] * 3 + ["value"],
+        t.REASON: reasons, t.RUN_ID: ["r"] * 4,
+    }  # fmt: skip
+    accounts = (Accounting(table="events", read=10, accepted=6, quarantined=4, deduplicated=0),)
+    given = {"quarantine": [pl.DataFrame(columns)]}
+    report, _ = validate(given, expectations.suites(), CONFIG, AS_OF, stage=Stage("raw", accounts))
+    words = "0.4 (most because user_id is empty where a value is required (the first: e.csv:4))"
+    assert outcome(report)["quarantine.events.share_error"].observed == words

@@ -1,0 +1,1 @@
+"""Candidates compete; one is chosen, and proven on held-out events."""

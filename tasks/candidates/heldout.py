@@ -1,0 +1,78 @@
+"""Held-out interactions, and where users stand whose recommendations are measured by them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from schemas.evaluation import HeldOut
+from schemas.runs import SliceName
+from schemas.tables import EVENT, EVENTS, ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID
+from tasks.stores.buckets import Refs, read_frames
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SHARES: dict[SliceName, float] = {"all": 1.0, "choosing": 0.7, "proving": 0.8}
+"""How much of each history the vectors of a slice are fitted on."""
+Window = tuple[float, float]
+"""Share of each history that trains, and the share at which what is held out ends."""
+VALIDATION, TEST = (0.7, 0.8), (0.8, 1.0)
+"""Slices of everyone's history: candidates are chosen on the first and only reported and gated on the second."""
+
+
+def heldout(
+    tables: Refs, users: "pl.Series", window: Window, choices: Sequence[str] = (), after: datetime | None = None
+) -> HeldOut | None:
+    """Choices before and in a slice of everyone's history; None where there are no events.
+
+    A history is cut where all of its events are, whatever their names: at the moment that the features are cut at.
+
+    Args:
+        tables: Input tables, whole.
+        users: Ids of the rows, in order and distinct.
+        window: Where it begins and ends, such as (0.8, 1).
+        choices: Names of the events that train and are held out; none: of all events.
+        after: Of the held-out events only those later than this count; None: all.
+    """
+    import polars as pl
+
+    from tasks.numerics.history import between
+    from tasks.numerics.interactions import cells, matrix_of
+
+    if EVENTS.name not in tables:
+        return None
+    events, (low, high) = tables[EVENTS.name], window
+    seen = [_chosen(frame, choices).select(ITEM_ID).unique() for frame in read_frames(events, (ITEM_ID, EVENT))]
+    items = pl.concat(seen)[ITEM_ID].unique().sort()
+    trained, tested = [], []
+    for frame in read_frames(events, (USER_ID, ITEM_ID, EVENT, TIMESTAMP, SEQUENCE)):
+        trained.append(cells(_chosen(between(frame, 0.0, low), choices), users, items))
+        late = _chosen(between(frame, low, high), choices)
+        tested.append(cells(late if after is None else late.filter(pl.col(TIMESTAMP) > after), users, items))
+    shape = len(users), len(items)
+    return HeldOut(matrix_of(trained, *shape), matrix_of(tested, *shape, binary=True))
+
+
+def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:
+    """Whether a choice in a slice could be hit: of an item new to the user, which somebody chose before; see `heldout`.
+
+    It ends with the first bucket that shows one.
+    """
+    from tasks.numerics.history import between
+
+    if EVENTS.name not in tables:
+        return False
+    known, wanted = set[str](), set[str]()
+    for frame in read_frames(tables[EVENTS.name], (USER_ID, ITEM_ID, EVENT, TIMESTAMP, SEQUENCE)):
+        early, late = (_chosen(between(frame, *part), choices) for part in ((0.0, window[0]), window))
+        known.update(early[ITEM_ID].unique())
+        wanted.update(late.join(early, on=[USER_ID, ITEM_ID], how="anti")[ITEM_ID].unique())
+        if not known.isdisjoint(wanted):
+            return True
+    return False
+
+
+def _chosen(events: "pl.DataFrame", choices: Sequence[str]) -> "pl.DataFrame":
+    import polars as pl
+
+    return events.filter(pl.col(EVENT).cast(pl.String).is_in(list(choices))) if choices else events

@@ -1,0 +1,1 @@
+"""Where the work is done: threads, or Dask workers here or elsewhere."""

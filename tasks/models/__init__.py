@@ -1,0 +1,1 @@
+"""A fitted model: on disk, in memory, and on today's data."""

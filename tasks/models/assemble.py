@@ -1,0 +1,150 @@
+"""Assembles a Segmenter from a bundle: finds each plugin by its kind and gives it back what it learned."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from schemas.artifacts import State
+from schemas.config import CalibrationConfig, RepresentConfig, Section, TextsConfig
+from schemas.errors import DataError
+from schemas.tables import USER_ID, Bucket
+from tasks.plugins.find import plugin, restored
+from tasks.segments import bundle, calibration
+from tasks.segments import ladder as ladders
+from tasks.segments import reasons as reasoning
+from tasks.segments.bundle import Bundle, Encoder, Family
+from tasks.segments.segmenter import Assigns, Block, Represents, Rows, Segmenter
+from tasks.vectors.blocks import feature_block
+from tasks.vectors.blocks import text_block as text_values
+from tasks.vectors.encoder import load_encoder
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T", bound=Section)
+R = TypeVar("R")
+Lookup = Callable[[list[str]], np.ndarray]
+"""Texts -> (n, d) float32 vectors: from the cache of embeddings, or straight from the encoder."""
+
+
+def segmenter(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "auto") -> Segmenter:
+    """The Segmenter that a bundle describes; training assembles its own from the bundle that it is about to save.
+
+    Args:
+        bundle_: Fresh from training, or loaded.
+        lookup: Vectors of texts; none: the bundle's encoder, loaded at the first text that needs it.
+        device: Device of that encoder.
+
+    Raises:
+        DataError: what was learned does not fit together, or not the plugins of this version.
+        UsageError: a plugin or a field of its config is not known here.
+    """
+    manifest = bundle_.manifest
+    k = len(manifest.segments)
+    reasons, ladder = bundle_.states.get(bundle.REASONS), bundle_.states.get(bundle.LADDER)
+    return Segmenter(
+        ids=manifest.ids,
+        names=tuple(segment.name for segment in manifest.segments),
+        dimension=manifest.dimension,
+        blocks=blocks(bundle_, lookup=lookup, device=device),
+        representation=representation(bundle_.states[bundle.REPRESENTATION], manifest.represent),
+        clusterer=clusterer(manifest.clusterer, bundle_.states[bundle.CLUSTERER]),
+        calibration=calibration.from_state(bundle_.states[bundle.CALIBRATION], k, manifest.dimension),
+        config=restored(CalibrationConfig, manifest.calibration, "calibration"),
+        reasons=reasoning.from_state(reasons, k) if reasons is not None else None,
+        ladder=ladders.from_state(ladder, k) if ladder is not None else None,
+    )
+
+
+def blocks(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "auto") -> tuple[Block, ...]:
+    """The feature blocks of a bundle, in the order of training, texts last."""
+    manifest = bundle_.manifest
+    made = [family_block(family, bundle_.states[bundle.family_state(family.family)]) for family in manifest.families]
+    if manifest.texts is not None and manifest.encoder is not None:
+        config = restored(TextsConfig, manifest.texts, "texts")
+        vectors = lookup or lazy_lookup(manifest.encoder, device)
+        made.append(text_block(bundle_.states[bundle.TEXTS], config, vectors, manifest.encoder.dimension))
+    return tuple(made)
+
+
+def family_block(family: Family, state: State) -> Block:
+    """One feature family as a block."""
+    module = plugin("features", family.family)
+    config = restored(module.Config, family.config, f"features.{family.family}")
+    build = partial(_features, module.transform, state, config, family)
+    return Block(family.family, family.columns, len(family.columns), tuple(module.REQUIRES), build)
+
+
+def text_block(state: State, config: TextsConfig, lookup: Lookup, dimension: int) -> Block:
+    """The texts of users as a block."""
+    return Block(bundle.TEXT_BLOCK, (), dimension, (), partial(_texts, state, config, lookup, dimension))
+
+
+def representation(state: State, config: dict[str, Any]) -> Represents:
+    """The fitted representation."""
+    from tasks.representation import from_state
+
+    settings = restored(RepresentConfig, config, "represent")
+    return _rebuilt("representation", lambda: from_state(state, settings))
+
+
+def clusterer(entry: bundle.Plugin, state: State) -> Assigns:
+    """The fitted clusterer."""
+    module = plugin("clusterers", entry.kind)
+    config = restored(module.Config, entry.config, f"clusterers.{entry.kind}")
+    return _rebuilt("clusterer", lambda: module.from_arrays(dict(state.arrays), config))
+
+
+def _rebuilt(what: str, build: Callable[[], R]) -> R:
+    """What a plugin makes of its state; whatever it trips over is the bundle's fault, not the caller's."""
+    try:
+        return build()
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise DataError(f"bundle: the {what} cannot be rebuilt ({type(error).__name__}: {error}); retrain") from error
+
+
+def lazy_lookup(entry: Encoder, device: str = "auto") -> Lookup:
+    """Vectors straight from the recorded encoder, which is loaded at the first call.
+
+    They are rounded to float16 as the cache rounds them, so that cached and fresh vectors of a text are the same.
+
+    Raises (at the first call):
+        DataError: the encoder found here is not the one that the bundle was fitted with.
+    """
+    loaded: list[Any] = []
+
+    def lookup(texts: list[str]) -> np.ndarray:
+        if not texts:  # nothing to read is no reason to load a model
+            return np.empty((0, entry.dimension), np.float32)
+        if not loaded:
+            loaded.append(load_encoder(entry, device))
+        vectors: np.ndarray = loaded[0].encode(texts)
+        return vectors.astype(np.float16).astype(np.float32)
+
+    return lookup
+
+
+def _features(
+    transform: Callable[..., "pl.DataFrame"],
+    state: State,
+    config: Section,
+    family: Family,
+    bucket: Bucket,
+    as_of: datetime,
+) -> Rows:
+    frame = transform(bucket, state, config, as_of)
+    if tuple(frame.columns) != (USER_ID, *family.columns):
+        raise DataError(f"features.{family.family}: the columns are not those it was fitted with, or in another order")
+    values = feature_block(frame) if frame.height else np.empty((0, len(family.columns)), np.float32)
+    return Rows(frame.get_column(USER_ID), values)
+
+
+def _texts(state: State, config: TextsConfig, lookup: Lookup, dimension: int, bucket: Bucket, as_of: datetime) -> Rows:
+    from tasks.texts import pooling
+
+    frame = pooling.transform(bucket, state, config, as_of, lookup)
+    values = text_values(frame) if frame.height else np.empty((0, dimension), np.float32)
+    return Rows(frame.get_column(USER_ID), values)

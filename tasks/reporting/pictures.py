@@ -1,0 +1,204 @@
+"""Figures as functions of arrays: object-oriented matplotlib, no global state, no display.
+
+A figure is drawn once. MLflow keeps it as PNG on white; in the report it is SVG whose ink is the page's own text colour
+and whose ground is clear, so that it reads in light and dark.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.segments.colours import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAP_USERS = 5_000
+_INK = "#252526"  # becomes the page's text colour in SVG; nothing else has this colour
+_GRID = "#8f8f90"
+PLAIN = "#bbbbbb"
+"""Of users without a segment."""
+_STYLE: dict[Any, Any] = {
+    "text.color": _INK,
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fenqun",
+}
+
+
+def _figure(width: float = 6.4, height: float = 4.2) -> "tuple[Figure, Axes]":
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def svg(figure: "Figure", title: str, prefix: str) -> str:
+    """A figure as inline SVG, the same bytes each time.
+
+    Args:
+        figure: What to draw.
+        title: What a screen reader says of it.
+        prefix: Stands before every id, so that several figures can share a page.
+    """
+    import matplotlib
+
+    out = io.StringIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True, dpi=110)
+    text = out.getvalue()
+    text = re.sub(r"<(metadata|style)\b.*?</\1>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{prefix}-', text).replace("url(#", f"url(#{prefix}-")
+    text = text.replace('href="#', f'href="#{prefix}-').replace(_INK, "currentColor")
+    for side in ("width", "height"):  # the page decides; the viewBox keeps the proportions
+        text = re.sub(rf'(<svg[^>]*?) {side}="[^"]*"', r"\1", text, count=1)
+    spoken = "".join({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}.get(letter, letter) for letter in title)
+    return text.replace("<svg", f'<svg role="img" aria-label="{spoken}"', 1)
+
+
+def user_map(X: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: Sequence[str], seed: int) -> "Figure":
+    """Users on the first two principal axes of their vectors, a sample of at most 5,000, coloured by segment.
+
+    The axes say how much of the variance they show; each segment's name stands at its median user.
+    """
+    rows = np.sort(np.random.default_rng(seed).permutation(len(X))[:MAP_USERS])
+    centred = np.asarray(X[rows], np.float64) - X[rows].mean(axis=0)
+    _, strengths, axes = np.linalg.svd(centred, full_matrices=False)
+    turned = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None] * axes
+    points = np.column_stack([centred @ turned[:2].T, np.zeros((len(rows), 2))])[:, :2]
+    shown = np.append(strengths**2, [0.0, 0.0])[:2] / max(float((strengths**2).sum()), 1e-12)
+    figure, plot = _figure(7.6, 5.2)
+    noise = labels[rows] < 0
+    plot.scatter(points[noise, 0], points[noise, 1], s=7, color=PLAIN, linewidths=0, rasterized=True)
+    for label, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        own = points[labels[rows] == label]
+        plot.scatter(own[:, 0], own[:, 1], s=9, color=colour, linewidths=0, alpha=0.75, rasterized=True)
+        if len(own):
+            plot.annotate(_plain(name), np.median(own, axis=0), fontsize=7, ha="center", weight="bold", color=_INK)
+    plot.set(xlabel=f"first axis, {shown[0]:.0%} of variance", ylabel=f"second axis, {shown[1]:.0%} of variance")
+    return figure
+
+
+def sizes(counts: Sequence[int], names: Sequence[str], colours: Sequence[str]) -> "Figure":
+    """Users of each segment."""
+    figure, plot = _figure(6.4, max(2.0, 0.22 * len(counts) + 0.8))
+    bars = plot.barh(range(len(counts)), counts, color=colours)
+    plot.bar_label(bars, padding=3, fontsize=7, color=_INK)
+    plot.set_yticks(range(len(counts)), [_plain(name) for name in names], fontsize=7.5)
+    plot.invert_yaxis()
+    plot.set(xlabel="users")
+    return figure
+
+
+def against_k(k: Sequence[float], values: Sequence[float], what: str, chosen: float | None = None) -> "Figure":
+    """A measure against the number of segments, such as silhouette or the within-cluster sum of squares (elbow)."""
+    figure, plot = _figure(6.4, 3.6)
+    order = np.argsort(k, kind="stable")
+    plot.plot(np.asarray(k)[order], np.asarray(values)[order], marker="o", color=PALETTE[0])
+    if chosen is not None:
+        plot.axvline(chosen, color=_GRID, linestyle="--", linewidth=1)
+        plot.annotate(
+            "chosen",
+            (chosen, 1),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            ha="right",
+            va="top",
+            xytext=(-3, 0),
+            textcoords="offset points",
+            color=_INK,
+        )
+    plot.set(xlabel="segments", ylabel=what)
+    return figure
+
+
+def silhouettes(values: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: Sequence[str]) -> "Figure":
+    """Every user's silhouette, grouped by segment and sorted (Rousseeuw 1987); the line is the mean over users."""
+    figure, plot = _figure(6.4, 5.2)
+    start, middles = 0, []
+    gap = max(1, len(values) // 150)
+    for label, colour in enumerate(colours):
+        own = np.sort(values[(labels == label) & np.isfinite(values)])
+        plot.fill_betweenx(np.arange(start, start + len(own)), 0, own, color=colour, linewidth=0)
+        middles.append(start + len(own) / 2)
+        start += len(own) + gap
+    known = values[(labels >= 0) & np.isfinite(values)]
+    if len(known):
+        plot.axvline(float(known.mean()), color=_GRID, linestyle="--", linewidth=1)
+    plot.set_yticks(middles, [_plain(name) for name in names], fontsize=7)
+    plot.invert_yaxis()
+    plot.set(xlabel="silhouette of a user", ylabel="")
+    return figure
+
+
+def k_distance(curve: np.ndarray, eps: float | None = None) -> "Figure":
+    """Sorted distances to the k-th neighbour (Ester et al. 1996): where they bend lies eps."""
+    figure, plot = _figure(6.4, 3.6)
+    plot.plot(np.linspace(0, 1, len(curve)), np.sort(curve), color=PALETTE[0])
+    if eps is not None:
+        plot.axhline(eps, color=_GRID, linestyle="--", linewidth=1)
+        plot.annotate(f"eps {eps:.3g}", (0, eps), fontsize=8, va="bottom", color=_INK)
+    plot.set(xlabel="share of the sampled users", ylabel="distance to the k-th neighbour")
+    return figure
+
+
+def dendrogram(linkage: np.ndarray, k: int | None = None, shown: int = 60) -> "Figure":
+    """The tree of merges, its lowest branches gathered; the dashed line cuts it into k segments.
+
+    Args:
+        linkage: (m − 1, 4), SciPy's.
+        k: Segments that the cut leaves; None: no line.
+        shown: Branches drawn at most.
+    """
+    from scipy.cluster.hierarchy import dendrogram as tree
+
+    figure, plot = _figure(7.6, 3.8)
+    tree(
+        linkage,
+        p=shown,
+        truncate_mode="lastp",
+        ax=plot,
+        no_labels=True,
+        color_threshold=0,
+        above_threshold_color=PALETTE[0],
+    )
+    merges = len(linkage)
+    if k is not None and 1 < k <= merges:
+        heights = np.sort(linkage[:, 2])
+        plot.axhline(float(heights[merges - k : merges - k + 2].mean()), color=_GRID, linestyle="--", linewidth=1)
+    plot.set(xlabel=f"{min(shown, merges + 1)} branches of {merges + 1} leaves", ylabel="height of the merge")
+    return figure
+
+
+def intervals(
+    names: Sequence[str], values: Sequence[float], ends: Sequence[tuple[float, float] | None], what: str
+) -> "Figure":
+    """A measure of several candidates with its 95 % intervals, such as stability or lift."""
+    figure, plot = _figure(6.4, max(1.8, 0.3 * len(names) + 0.8))
+    for row, (value, end) in enumerate(zip(values, ends, strict=True)):
+        if end is not None:
+            plot.plot(end, (row, row), color=PALETTE[0], linewidth=2, alpha=0.5)
+        plot.plot(value, row, marker="o", color=PALETTE[0])
+    plot.set_yticks(range(len(names)), [_plain(name) for name in names], fontsize=8)
+    plot.invert_yaxis()
+    plot.set(xlabel=what)
+    return figure
+
+
+def _plain(name: str) -> str:
+    """What matplotlib's own font can write: a name in another script is cut to its first word, the segment's id."""
+    known = all(ord(letter) < 0x2E80 for letter in name)
+    plain = name if known else name.split(" ")[0].encode("ascii", "replace").decode()
+    return plain.replace("$", r"\$")

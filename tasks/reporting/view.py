@@ -1,0 +1,231 @@
+"""The report of a retrain: one self-contained HTML page, no script, nothing fetched."""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import Field
+
+from schemas.gates import CHAMPION, MODEL, RECIPE, UNSEEN, GroupFigures
+from schemas.reports import (
+    Accounting,
+    Choice,
+    EvaluationReport,
+    Lineage,
+    Metric,
+    Report,
+    RuleResult,
+    SegmentProfile,
+    ValidationReport,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+Interval = tuple[float, float] | None
+MEASURES = ("precision", "recall", "coverage")
+COLUMNS = {
+    "heldout_lift": "lift (validation)",
+    "stability": "stability",
+    "silhouette.cosine": "silhouette (cosine)",
+    "wcss": "WCSS",
+    "davies_bouldin": "Davies-Bouldin",
+    "calinski_harabasz": "Calinski-Harabasz",
+    "balance": "balance",
+    "noise_share": "noise",
+    "churn": "churn",
+}
+"""Metrics of the candidates' table and what the page calls them; one that no candidate has is left out."""
+
+
+class SetAside(Report):
+    """How many rows were set aside for one reason."""
+
+    table: str
+    column: str
+    reason: str
+    rows: int
+
+
+class Picture(Report):
+    """A figure of the page."""
+
+    caption: str
+    svg: str = Field(description="drawn by figures.svg: trusted")
+    place: str = Field("quality", description="section it stands in: segments, quality or candidates")
+
+
+class ReportView(Report):
+    """Everything the page shows; what is absent is left out."""
+
+    segmentation: str
+    as_of: str
+    model_version: str
+    run_id: str
+    profiles: tuple[SegmentProfile, ...]
+    assigned: dict[str | None, int] = Field(
+        default_factory=dict, description="segment id -> users in the table of assignments; None: those without one"
+    )
+    evaluations: tuple[EvaluationReport, ...]
+    choice: Choice
+    verdict: Verdict
+    lineage: Lineage
+    lifts: dict[str, Metric] = Field(default_factory=dict, description="held-out figures, by the names of the gates")
+    one_to_one: Metric | None = None
+    groups: dict[str, dict[str, GroupFigures]] = Field(default_factory=dict, description="of the declared columns")
+    accounts: tuple[Accounting, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    validations: tuple[ValidationReport, ...] = ()
+    docs: dict[str, str] = Field(default_factory=dict, description="stage -> link to its Data Docs")
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def chosen(self) -> EvaluationReport | None:
+        """The chosen candidate's figures."""
+        return next((one for one in self.evaluations if one.candidate == self.choice.chosen), None)
+
+    @property
+    def ranked(self) -> tuple[EvaluationReport, ...]:
+        """The candidates as the choice ranks them, best first, then the refused ones."""
+        place = {name: number for number, name in enumerate(self.choice.ranking)}
+        return tuple(sorted(self.evaluations, key=lambda one: place.get(one.candidate, len(place))))
+
+    @property
+    def recipe(self) -> Metric | None:
+        """Held-out figures of the recipe: what the page calls the proof."""
+        return self.lifts.get(RECIPE)
+
+    @property
+    def users(self) -> int:
+        """Users with a segment."""
+        counted = {name: users for name, users in self.assigned.items() if name is not None}
+        return sum(counted.values()) if self.assigned else sum(profile.size for profile in self.profiles)
+
+    @property
+    def without(self) -> float | None:
+        """Share of the users without a segment."""
+        if self.assigned:
+            return self.assigned.get(None, 0) / max(1, sum(self.assigned.values()))
+        return self.chosen.value("noise_share") if self.chosen else None
+
+    @property
+    def space(self) -> str | None:
+        """What the segments' own silhouettes were measured in."""
+        metric = self.chosen.metrics.get("silhouette") if self.chosen else None
+        return None if metric is None else metric.details.get("segments_space", metric.space)
+
+    @property
+    def related(self) -> bool:
+        """Whether there are segments of a version before to compare with."""
+        return any(change.old for change in self.lineage.changes)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Metrics that at least one candidate has, and their headings."""
+        return {
+            name: text for name, text in COLUMNS.items() if any(e.value(name) is not None for e in self.evaluations)
+        }
+
+    @property
+    def rules(self) -> tuple[tuple[str, RuleResult], ...]:
+        """Stage and rule of every expectation, failed ones first, then by severity."""
+        weight = {"error": 0, "quarantine": 1, "warn": 2}
+        pairs = ((report.stage, rule) for report in self.validations for rule in report.results)
+        return tuple(sorted(pairs, key=lambda pair: (pair[1].passed, weight[pair[1].severity])))
+
+
+class Row(NamedTuple):
+    """One way to recommend, and what it reached on the held-out slice."""
+
+    name: str
+    values: tuple[float | None, ...]
+    intervals: tuple[Interval, ...]
+    ours: bool = False
+
+
+WAYS = {
+    RECIPE: "segments by this recipe, fitted before the slice",
+    MODEL: "the registered segments themselves ({seen:.0%} of the slice seen)",
+    f"{CHAMPION}{RECIPE}": "segments by the champion's recipe, fitted before the slice",
+    f"{CHAMPION}{MODEL}": "the segments that readers have today ({seen:.0%} of the slice seen)",
+}
+"""What the page calls the ways to recommend by segment."""
+
+
+def rows(lifts: Mapping[str, Metric], one_to_one: Metric | None) -> list[Row]:
+    """Ways to recommend, by precision, recall and coverage: by segments, by chance and popularity, and 1:1."""
+
+    def row(name: str, metric: Metric, prefix: str = "", ours: bool = False) -> Row:
+        keys, ends = [f"{prefix}{measure}" for measure in MEASURES], metric.details.get("intervals", {})
+        return Row(name, tuple(metric.details.get(key) for key in keys), tuple(ends.get(key) for key in keys), ours)
+
+    known = [(way, lifts[way]) for way in WAYS if way in lifts]
+    found = [row(WAYS[way].format(seen=one.details.get("seen", 1.0)), one, ours=way == RECIPE) for way, one in known]
+    if RECIPE in lifts:
+        found.append(row("global popularity", lifts[RECIPE], "global_"))
+        found.append(row("random segments of the same sizes", lifts[RECIPE], "random_"))
+    if one_to_one is not None:
+        values = (one_to_one.value, one_to_one.details.get("recall"), one_to_one.details.get("coverage"))
+        found.append(Row("1:1 (ALS, a list for each user)", values, (one_to_one.interval, None, None)))
+    return found
+
+
+def unseen(lifts: Mapping[str, Metric]) -> str | None:
+    """What came of what the champion has not seen; None where that was not measured."""
+    ours, theirs = lifts.get(UNSEEN), lifts.get(f"{CHAMPION}{UNSEEN}")
+    if ours is None or theirs is None or ours.value is None or theirs.value is None:
+        return None
+    return (
+        f"On what {ours.n:,} users did since the champion was published, which neither has seen: {ours.value:+.1%} by "
+        f"this recipe, {theirs.value:+.1%} by the segments that readers have."
+    )
+
+
+def sentence(heldout: Metric) -> tuple[bool, str]:
+    """Whether the segments help, and how to say so plainly.
+
+    They help when the whole 95 % interval of the lift over global popularity lies above 0, and that of the lift over
+    random segments of the same sizes too (where it was measured).
+    """
+    if heldout.value is None:
+        return False, f"Nothing is proven: held-out lift could not be measured ({heldout.reason or 'no reason given'})."
+    over = heldout.details.get("intervals", {}).get("lift_over_random_precision")
+    more = "more" if heldout.value >= 0 else "fewer"
+    lift = f"recommending by segment finds {abs(heldout.value):.1%} {more} hits than global popularity does"
+    span = f" (95 % interval {heldout.interval[0]:+.1%} to {heldout.interval[1]:+.1%})" if heldout.interval else ""
+    if heldout.interval is None or heldout.interval[0] <= 0:
+        return False, f"These segments don't help: {lift}{span}, which is not distinguishable from no gain."
+    if over is not None and over[0] <= 0:
+        return False, (
+            f"These segments don't help: {lift}{span}, but random segments of the same sizes do as well "
+            f"(difference {over[0]:+.1%} to {over[1]:+.1%})."
+        )
+    return True, f"These segments help: {lift}{span}."
+
+
+def figure(value: float) -> str:
+    """A number of a table: counts whole, else three decimals below 10 and one above, so that columns line up."""
+    if math.isfinite(value) and value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+@lru_cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
+    environment.filters["number"] = lambda value: "–" if value is None else figure(value)
+    environment.filters["whole"] = lambda value: f"{value:,}"
+    environment.filters["span"] = lambda ends: "" if not ends else f"{figure(ends[0])} to {figure(ends[1])}"
+    environment.globals.update(rows=rows, sentence=sentence, unseen=unseen, measures=MEASURES)
+    return environment.from_string((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
+
+
+def render(view: ReportView) -> str:
+    """The page as HTML; every text in it is escaped, figures are trusted SVG of our own."""
+    return _template().render(view=view)

@@ -1,0 +1,36 @@
+"""A bundle as an MLflow model: the shell that `shell` checks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.tables import AS_OF, ASSIGNMENTS
+from tasks.stores.shell import CODE, MLMODEL
+
+
+def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str], example: Mapping[str, Any]) -> None:
+    """Saves an MLflow model round a bundle: models from code, with signature and input example, without pickle.
+
+    The signature names no inputs, for MLflow would drop what those do not name before the model could refuse it; the
+    example shows them, and the model checks them itself.
+    """
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    types = {"string": DataType.string, "float64": DataType.double, "timestamp": DataType.datetime}
+    answer: list[Any] = [
+        ColSpec(types.get(column.dtype) or Array(DataType.string), column.name, required=not column.nullable)
+        for column in ASSIGNMENTS.columns
+    ]
+    mlflow.pyfunc.save_model(
+        place,
+        python_model=str(CODE),
+        artifacts={name: str(path) for name, path in model.items()},
+        model_config=dict(facts),
+        pip_requirements=["fenqun"],
+        input_example=pd.DataFrame([example]),
+        signature=ModelSignature(None, Schema(answer), ParamSchema([ParamSpec(AS_OF, DataType.string, "")])),
+    )
+    (place / CODE.name).chmod((place / MLMODEL).stat().st_mode)  # copied with the mode of the installed file
