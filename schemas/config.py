@@ -79,8 +79,13 @@ class IngestConfig(Section):
         1990, description="timestamps before this year (UTC) are set aside; numbers in a wrong unit land in 1970"
     )
     no_ids: tuple[Word, ...] = Field(
-        ("nan", "null", "none", "undefined", "n/a", "#n/a", "<na>", "<nil>", "nil", "(null)", "\\n", "-"),
-        description="words in place of an id that mean there is none, in any case; such rows are set aside",
+        (
+            *("nan", "nat", "null", "none", "undefined", "n/a", "#n/a", "<na>", "<nil>", "nil", "\\n", "-"),
+            *("(null)", "[null]", "(none)", "(blank)", "(empty)", "(not set)", "total", "totals", "grand total"),
+            "00000000-0000-0000-0000-000000000000",
+        ),
+        description="words in place of an id that mean there is none, or that the row is a sum, in any case; such rows "
+        "are set aside",
     )
     max_text_bytes: Positive = Field(100_000, description="a longer text is set aside, in bytes of UTF-8")
     max_decoded_bytes: Positive = Field(64 * 2**30, description="refuse a source file that would decode to more bytes")

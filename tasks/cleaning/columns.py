@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _EXACT = 2**53  # every whole number up to here is a float64
 _FLOAT32_MAX = 3.4028234663852886e38
 
+_BLANKS = " \t\r\n\u00a0\u200b\u200c\u200d\u2009\u202f\u2060\u3000\ufeff"
+_SIGNED = r"^\D{0,4}\d[\d.,'\s\u00a0\u202f]*\D{0,4}$"  # such as $5, 5 kg, 12% or (5)
 _COMMA = r"^[+-]?[\d.]*\d,\d[\d.,]*$"
 
 
@@ -88,10 +90,10 @@ def readable(series: "pl.Series") -> "tuple[pl.Series, Problems]":
 
 
 def normalise(text: "pl.Series") -> "pl.Series":
-    """NFC, so that one id written in two Unicode forms is one id; ASCII columns are left alone."""
+    """NFC, without blanks and invisible signs at its ends, so that one id written in two forms is one id."""
     if (text.str.len_bytes() != text.str.len_chars()).any():
-        return text.str.normalize("NFC")
-    return text
+        text = text.str.normalize("NFC")
+    return text.str.strip_chars(_BLANKS)
 
 
 def free_text(series: "pl.Series", max_bytes: int) -> "tuple[pl.Series, Problems]":
@@ -128,6 +130,7 @@ def number(series: "pl.Series", decimal: str = ".", thousands: str = "") -> "tup
     if series.dtype == pl.String and failed.any():
         comma = failed & series.str.strip_chars().str.contains(_COMMA).fill_null(False)
         problems.append((comma, Reason.COMMA if decimal == "." else Reason.POINT))
+        problems.append((failed & series.str.contains(_SIGNED).fill_null(False), Reason.WITH_SIGNS))
     problems.append((failed, Reason.NOT_NUMBER))
     finite = values.is_finite()
     problems.append((~finite, Reason.NOT_FINITE))

@@ -21,7 +21,8 @@ _WHOLE = r"^([+-]?\d{1,15})\.0+$"  # a whole number that was a float on its way
 def identifier(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     """Ids and other short names: NFC text, never empty, without NUL, on one line, at most 1024 bytes.
 
-    A whole number is one id however it was written: 7, "7" and 7.0.
+    Blanks and invisible signs at its ends, as of databases' fixed widths, are no part of an id. A whole number is one
+    id however it was written: 7, "7" and 7.0.
 
     Ids repeat, so the rules look at the distinct ones first and at every row only where one of them is odd.
     """
@@ -44,13 +45,13 @@ def _identifier(series: "pl.Series") -> "tuple[pl.Series, Problems]":
     text, problems = as_text(series)
     if series.dtype.is_nested():
         return text, [(series.is_not_null(), Reason.NESTED)]
-    if series.dtype in (pl.String, pl.Binary):
-        text = text.str.replace(_WHOLE, "$1")
     length = text.str.len_bytes()
     if (length > MAX_ID_BYTES).any():
         problems.append((length > MAX_ID_BYTES, Reason.LONG_ID))
         text = text.set((length > MAX_ID_BYTES).fill_null(False), None)
     text = normalise(text)
+    if series.dtype in (pl.String, pl.Binary):
+        text = text.str.replace(_WHOLE, "$1")
     problems.append((text.str.contains("\0", literal=True), Reason.NUL))
     problems.append((text.str.contains("\n", literal=True), Reason.LINES))
     if series.dtype.is_numeric():

@@ -108,7 +108,11 @@ def _iso(texts: "pl.Series", zone: str) -> tuple["pl.Series", "pl.Series"]:
     """ISO 8601 texts, with and without offsets mixed, as UTC; and a mask of local times that do not exist."""
     import polars as pl
 
-    texts = texts.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d)[ t]", "${1}T").str.replace(r"[zZ]$", "+00:00")
+    texts = (
+        texts.str.strip_chars()
+        .str.replace(r"^(\d{4}-\d\d-\d\d)[ t]", "${1}T")
+        .str.replace(r" ?(?:[zZ]|UTC|GMT)$", "+00:00")
+    )
     offset = texts.str.contains(_OFFSET).fill_null(False)
     aware = texts.set(~offset, None).str.replace(r"(T\d\d:\d\d)([+-])", "${1}:00${2}")
     utc = aware.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", strict=False, time_unit="us").dt.convert_time_zone("UTC")
@@ -179,7 +183,7 @@ def _as_utc(series: "pl.Series", zone: str, pattern: str | None) -> "tuple[pl.Se
     if dtype.is_integer():
         return _from_text(series.cast(pl.String), zone, pattern)
     empty = pl.Series(series.name, [None] * len(series), dtype=pl.Datetime("us", "UTC"))
-    return empty, []
+    return empty, [(series.is_not_null(), Reason.NESTED)] if dtype.is_nested() else []
 
 
 def to_utc(

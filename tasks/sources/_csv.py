@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _BLOCK = 32 * 2**20  # bytes; a longer row is refused
 STRAY_QUOTE = "a quote joins it with other rows; double it, or set quote: '' where quotes mean nothing"
 HEADER_AGAIN = "the header again, as where files were joined"
+RULE = "a line of dashes, as query tools draw one below the header"
 
 
 def header(place: Place, config: TableConfig, needed: Sequence[str] = ()) -> list[str]:
@@ -146,7 +147,8 @@ def _numbered(
         rows = ordinal + np.searchsorted(before, ordinal, side="left")
         good += len(batch)
         odd = [(row, STRAY_QUOTE) for row in swallowed if len(rows) and rows[0] <= row <= rows[-1] and row in rows]
-        odd += [(int(row), HEADER_AGAIN) for row in rows[_headers(batch, wanted)]]
+        odd += [(int(row), HEADER_AGAIN) for row in rows[_where(batch, wanted, _is_name)]]
+        odd += [(int(row), RULE) for row in rows[_where(batch, wanted, _is_ruled)]]
         batch = batch.append_column(ROW, pa.array(_moved(rows, swallowed)))
         kept = ~np.isin(rows, [row for row, _ in odd])
         yield batch if kept.all() else batch.filter(pa.array(kept))
@@ -167,8 +169,8 @@ def _moved(rows: "np.ndarray", swallowed: dict[int, int]) -> "np.ndarray":
     return rows + more[np.searchsorted(at, rows, side="left")]
 
 
-def _headers(batch: "pa.RecordBatch", wanted: list[str]) -> "np.ndarray":
-    """Mask of the rows in which every cell is its column's name: files were joined with their headers."""
+def _where(batch: "pa.RecordBatch", wanted: list[str], test: Callable[[Any, str], Any]) -> "np.ndarray":
+    """Mask of the rows in which every cell passes a test of it and its column's name."""
     import numpy as np
     from pyarrow import compute
 
@@ -176,8 +178,20 @@ def _headers(batch: "pa.RecordBatch", wanted: list[str]) -> "np.ndarray":
     for name in wanted:
         if not mask.any():
             break
-        mask &= compute.fill_null(compute.equal(batch[name], name.encode()), False).to_numpy(zero_copy_only=False)
+        mask &= compute.fill_null(test(batch[name], name), False).to_numpy(zero_copy_only=False)
     return mask & bool(wanted)
+
+
+def _is_name(cells: Any, name: str) -> Any:
+    from pyarrow import compute
+
+    return compute.equal(cells, name.encode())
+
+
+def _is_ruled(cells: Any, _: str) -> Any:
+    from pyarrow import compute
+
+    return compute.match_substring_regex(cells, r"^ *-{2,} *$")
 
 
 def _broken(rows: list[tuple[int, str]], swallowed: dict[int, int], wanted: list[str]) -> "pa.RecordBatch":

@@ -15,6 +15,22 @@ from tasks.sources._tables_config import TableConfig
 _SAMPLE = 2**16
 _SEP = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 """What spreadsheets write above the header for other spreadsheets."""
+_OTHERS = {
+    b"\x1f\x8b": "packed by gzip; end its name with .gz",
+    b"PK\x03\x04": "a zip archive, or a spreadsheet; end an archive's name with .zip, and save a sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet; save the sheet as CSV",
+    b"BZh9": "packed by bzip2; unpack it",
+    b"\xfd7zXZ": "packed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it",
+    b"PAR1\x15": "Parquet; set format: parquet",
+    b"SQLite format 3": "a database; name it as url and give a query as sql",
+    b"version https://git-lfs": "a pointer of Git LFS; get the file itself with `git lfs pull`",
+    b"<!doctype": "a web page, such as of a sign-in; download the file itself",
+    b"<html": "a web page, such as of a sign-in; download the file itself",
+    b"<?xml": "XML; save it as CSV",
+    b'{"': "JSON; set format: jsonl",
+}
+"""How files that are no CSV begin, in small letters where either will do -> what they are, and what to do."""
 _SEARCHED = 100  # lines in which a header is looked for
 
 
@@ -49,6 +65,9 @@ def head(place: Place, config: TableConfig, needed: Sequence[str] = ()) -> Head:
         sample = stream.read(_SAMPLE)
     if not sample.strip():
         raise DataError(f"{place.name} is empty; it has not even a header")
+    for begin, what in _OTHERS.items():
+        if begin in (sample[: len(begin)], sample[: len(begin)].lower()):
+            raise DataError(f"{place.name} is no CSV but {what}")
     if config.header is not None:
         lines = sample.decode(config.encoding, "replace").lstrip("\ufeff").splitlines()
         beyond = (config.wide,) if config.ragged and config.wide else ()

@@ -1,12 +1,13 @@
 """JSON Lines as a stream of batches: a line that is no JSON object is a problem of its own row, not of the file."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from schemas.batches import PROBLEM, ROW, column
 from schemas.errors import DataError, UsageError
 from tasks.sources._places import Place, opened
+from tasks.sources._records import field_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +18,9 @@ _MAX_LINE = 64 * 2**20
 _BROKEN = "not a JSON object"
 
 
-def batches(place: Place, encoding: str, offset: int = 0, ids: Collection[str] = ()) -> "Iterator[pa.RecordBatch]":
+def batches(
+    place: Place, encoding: str, offset: int = 0, ids: Collection[str] = (), paths: Sequence[str] = ()
+) -> "Iterator[pa.RecordBatch]":
     """Rows under the file's own names, with row numbers and, where a line could not be read, the problem.
 
     Args:
@@ -25,6 +28,7 @@ def batches(place: Place, encoding: str, offset: int = 0, ids: Collection[str] =
         encoding: Of its lines.
         offset: Byte to start at, the beginning of a line.
         ids: Which of its names are ids.
+        paths: Fields of records that are columns too.
     """
     chunk: list[dict[str, Any] | None] = []
     check_encoding(encoding, place)
@@ -37,10 +41,10 @@ def batches(place: Place, encoding: str, offset: int = 0, ids: Collection[str] =
                 chunk.append(_object(line, encoding))
                 held += len(line)
             if len(chunk) == _LINES or held >= _BYTES:
-                yield _batch(chunk, first, ids)
+                yield _batch(chunk, first, ids, paths)
                 first, chunk, held = first + len(chunk), [], 0
     if chunk:
-        yield _batch(chunk, first, ids)
+        yield _batch(chunk, first, ids, paths)
 
 
 def check_encoding(encoding: str, place: Place) -> None:
@@ -76,12 +80,18 @@ def _object(line: bytes, encoding: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _batch(rows: list[dict[str, Any] | None], first: int, ids: Collection[str]) -> "pa.RecordBatch":
+def _batch(
+    rows: list[dict[str, Any] | None], first: int, ids: Collection[str], paths: Sequence[str]
+) -> "pa.RecordBatch":
     """Objects as columns; a row without a key is null there."""
     import pyarrow as pa
 
     names = list(dict.fromkeys(name for row in rows if row is not None for name in row))
     columns = {name: column([None if row is None else row.get(name) for row in rows], name in ids) for name in names}
+    for path in paths:
+        values = [field_of(row, path) for row in rows]
+        if path not in columns and any(value is not None for value in values):
+            columns[path] = column(values, path in ids)
     numbers = pa.array(range(first, first + len(rows)), pa.int64())
     problems = pa.array([_BROKEN if row is None else None for row in rows], pa.string())
     return pa.RecordBatch.from_pydict({**columns, ROW: numbers, PROBLEM: problems})

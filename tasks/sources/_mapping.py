@@ -9,6 +9,7 @@ from schemas.batches import PROBLEM, ROW, Reading
 from schemas.config import composed
 from schemas.errors import DataError, UsageError, closest
 from schemas.tables import CATEGORIES, EVENT, ITEM_ID, KIND, SEQUENCE, TIMESTAMP, WEIGHT, Column, Table
+from tasks.sources._records import FIELD
 from tasks.sources._tables_config import TableConfig
 from tasks.sources._written_lists import read_lists
 
@@ -41,7 +42,8 @@ class Mapping:
         """The reading with what is known of the columns."""
         joined = ((name, " and ".join(parts)) for name, parts in self.joined.items())
         named = (*((ours, own) for own, ours in self.names.items()), *joined)
-        unread = tuple(own for own in available if own not in self.wanted)
+        read = {*self.wanted, *(own.partition(FIELD)[0] for own in self.wanted)}
+        unread = tuple(own for own in available if own not in read)
         columns = {"numeric": self.numeric, "key": self.key, "joined": tuple(self.joined)}
         return replace(reading, named=named, unread=unread, **columns)  # type: ignore[arg-type]
 
@@ -80,7 +82,8 @@ def map_columns(table: Table, config: TableConfig, available: Sequence[str], ori
     spoken_for = _spoken_for(table, config)
     for column in table.columns:
         if column.name in config.joined:
-            _check_parts(column.name, table, config, available, origin)
+            for own in config.joined[column.name]:
+                _check_there(own, f" for {table.name}.{column.name}", available, origin)
             continue
         own = config.own(column.name)[0]
         if own in available and (column.name in config.columns or own not in spoken_for):
@@ -92,20 +95,20 @@ def map_columns(table: Table, config: TableConfig, available: Sequence[str], ori
             raise DataError(f"{where}. {_remedy(column)}")
     _add_open(table, config, available, origin, names)
     for own in config.key:
-        if own not in available:
-            raise DataError(f"{origin}: no column {own!r}, which is declared a key{nearest(own, available)}")
+        _check_there(own, ", which is declared a key", available, origin)
         _add(own, own, origin, names)
+    for own in config.fill_down:
+        _check_there(own, ", which fill_down names", available, origin)
     numeric = tuple(names[own] for own in config.numeric if own in names)
-    if config.wide and config.wide not in names:
-        raise DataError(f"{origin}: no column {config.wide!r}, which is declared wide{nearest(config.wide, available)}")
+    if config.wide:
+        _check_there(config.wide, ", which is declared wide", list(names), origin)
     return Mapping(names, numeric, tuple(names[own] for own in config.key), config.joined)
 
 
-def _check_parts(name: str, table: Table, config: TableConfig, available: Sequence[str], origin: str) -> None:
-    """DataError where a part of an id is not there."""
-    for own in config.joined[name]:
-        if own not in available:
-            raise DataError(f"{origin}: no column {own!r} for {table.name}.{name}{nearest(own, available)}")
+def _check_there(own: str, what: str, available: Sequence[str], origin: str) -> None:
+    """DataError where a column that the config names is not there."""
+    if own not in available:
+        raise DataError(f"{origin}: no column {own!r}{what}{nearest(own, available)}")
 
 
 def _remedy(column: Column) -> str:

@@ -5,11 +5,12 @@ dictionaries, each value once, so that the decoded size of a batch is known exac
 decoded in slices. What cannot be read so (lists of numbers, rare encodings) is read few rows at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import DataError
 from tasks.sources._places import Place, opened
+from tasks.sources._records import FIELD, resolves, with_fields
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,10 +37,11 @@ def _open(stream: Any, place: Place, **options: Any) -> Any:
         raise DataError(f"{place.name} is no whole Parquet file, it may be truncated: {words}") from None
 
 
-def header(place: Place) -> list[str]:
-    """Column names of the file."""
+def header(place: Place, paths: Sequence[str] = ()) -> list[str]:
+    """Column names of the file, and those of the paths that are fields of its records."""
     with opened(place) as stream:
-        return list(_open(stream, place).schema_arrow.names)
+        schema = _open(stream, place).schema_arrow
+    return list(dict.fromkeys((*schema.names, *(path for path in paths if resolves(schema, path)))))
 
 
 def _plan(file: Any, wanted: list[str]) -> tuple[list[str], int]:
@@ -91,12 +93,15 @@ def batches(place: Place, wanted: list[str]) -> "Iterator[pa.RecordBatch]":
     import pyarrow as pa
 
     with opened(place) as stream:
-        repeating, rows = _plan(_open(stream, place), wanted)
+        file = _open(stream, place)
+        names = set(file.schema_arrow.names)
+        read = list(dict.fromkeys(name if name in names else name.partition(FIELD)[0] for name in wanted))
+        repeating, rows = _plan(file, read)
         stream.seek(0)
         file = _open(stream, place, read_dictionary=repeating)
         try:
-            for batch in file.iter_batches(batch_size=rows, columns=wanted):
-                yield from _decoded(batch)
+            for batch in file.iter_batches(batch_size=rows, columns=read):
+                yield from _decoded(with_fields(batch, wanted))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             raise DataError(f"{place.name} is damaged: {' '.join(str(error).split())[:160]}") from None
 

@@ -10,6 +10,7 @@ from schemas.errors import did_you_mean
 from schemas.secrets import no_secret
 from schemas.tables import IDS
 from tasks.sources._delimiters import BLANKS
+from tasks.sources._records import FIELD
 
 
 def _known(zone: str) -> str:
@@ -53,7 +54,8 @@ class TableConfig(Section):
     columns: dict[str, str | Annotated[tuple[str, ...], Field(min_length=2)]] = Field(
         default_factory=dict,
         description="fenqun's column -> yours; columns of the same name need no entry. An id may be several of yours, "
-        "such as user_id: [shop, customer], which become shop/customer; a row that lacks one of them has none",
+        "such as user_id: [shop, customer], which become shop/customer; a row that lacks one of them has none. A "
+        "field of a record, in JSON Lines and Parquet, is record.field",
     )
     attributes: tuple[str, ...] | None = Field(
         None, description="users and items: further columns to take, by your names; empty: all"
@@ -90,6 +92,11 @@ class TableConfig(Section):
     )
     encoding: str = Field("utf-8", description="CSV and JSON Lines: encoding, such as gb18030 or latin-1")
     header: tuple[str, ...] | None = Field(None, description="CSV without a header: its column names, in order")
+    fill_down: tuple[str, ...] = Field(
+        (),
+        description="CSV: your columns in which an empty cell means the value above it, as on the further lines of an "
+        "order",
+    )
     wide: str | None = Field(
         None,
         description="your column with several values in each row, of which every one makes a row, in order: a list, "
@@ -126,6 +133,12 @@ class TableConfig(Section):
     def ids(self) -> set[str]:
         """The user's columns that are ids, or parts of one, in each row."""
         return {own for name in IDS for own in self.own(name)} - {self.wide}
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The user's columns that may be fields of records."""
+        named = (*(one for name in self.columns for one in self.own(name)), *(self.attributes or ()), *self.key)
+        return tuple(dict.fromkeys(name for name in (*named, self.wide or "") if FIELD in name))
 
     @property
     def ragged(self) -> bool:

@@ -14,7 +14,8 @@ from schemas.config import Section
 from schemas.errors import DataError, UsageError
 from schemas.secrets import no_secrets
 from schemas.tables import INPUTS, Table
-from tasks.sources import _csv, _jsonl, _parquet, _sql, _wide
+from tasks.sources import _csv, _jsonl, _parquet, _records, _sql, _wide
+from tasks.sources._above import filled
 from tasks.sources._mapping import OPTIONAL, apply, map_columns
 from tasks.sources._places import Place, find, grown_from, stamp
 from tasks.sources._tables_config import TableConfig, Zone
@@ -103,7 +104,7 @@ def _form(place: Place, own: TableConfig) -> str:
 
 def _header(place: Place, own: TableConfig, form: str, table: Table) -> list[str]:
     needed = {one for name in table.required if name not in (*OPTIONAL, *own.defaults) for one in own.own(name)}
-    return _csv.header(place, own, sorted(needed)) if form == "csv" else _parquet.header(place)
+    return _csv.header(place, own, sorted(needed)) if form == "csv" else _parquet.header(place, own.paths)
 
 
 def grown(config: Config, since: Mapping[str, str]) -> bool:
@@ -130,7 +131,9 @@ def grown(config: Config, since: Mapping[str, str]) -> bool:
 
 
 def _outside(own: TableConfig, table: Table) -> bool:
-    """Whether the declared key has columns that the contract does not keep: old rows have lost them."""
+    """Whether rows cannot be read without those before: of a declared key, the contract may not keep the columns."""
+    if own.fill_down:
+        return True
     renamed = {theirs: ours for ours in own.columns for theirs in own.own(ours)}
     return any(renamed.get(name, name) not in table.names for name in own.key)
 
@@ -215,12 +218,13 @@ def _file(place: Place, table: Table, own: TableConfig, reading: Reading, offset
     reading = replace(reading, origin=f"{place.name}@{offset}" if offset else place.name)
     form = _form(place, own)
     if form == "jsonl":
-        yield from _mapped(_jsonl.batches(place, own.encoding, offset, own.ids()), table, own, None, reading)
+        yield from _mapped(_jsonl.batches(place, own.encoding, offset, own.ids(), own.paths), table, own, None, reading)
         return
     names = _header(place, own, form, table)
     wanted = list(map_columns(table, own, names, place.name).wanted)
     if form == "csv":
         rows = _wide.batches(place, own, offset) if own.ragged else _csv.batches(place, own, names, wanted, offset)
+        rows = filled(rows, own.fill_down) if own.fill_down else rows
     else:
         rows = _parquet.batches(place, wanted)
     yield from _mapped(rows, table, own, names, reading)
@@ -249,7 +253,7 @@ def _mapped(
         try:
             mapping = map_columns(table, own, named, reading.origin)
         except DataError as error:
-            raise DataError(f"{error}{_within(batch)}") from None
+            raise DataError(f"{error}{_records.told(batch)}") from None
         chosen = {name: batch[name] if name in inner else pa.nulls(len(batch)) for name in mapping.wanted}
         marks = {name: batch[name] for name in (ROW, PROBLEM) if name in batch.schema.names}
         done = apply(pa.RecordBatch.from_pydict({**chosen, **marks}), mapping, own)
@@ -258,17 +262,6 @@ def _mapped(
         first = last
     if first > 1:
         map_columns(table, own, seen, reading.origin)
-
-
-def _within(batch: "pa.RecordBatch") -> str:
-    """Which column holds records, in which a missing column may be."""
-    import pyarrow as pa
-
-    for field in batch.schema:
-        if pa.types.is_struct(field.type):
-            names = ", ".join(one.name for one in list(field.type)[:8])
-            return f"; {field.name!r} holds records of {names}: flatten them in the export, one column each"
-    return ""
 
 
 def _fresh(inner: list[str], seen: list[str], table: Table, own: TableConfig, reading: Reading) -> list[str]:

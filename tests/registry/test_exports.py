@@ -55,7 +55,7 @@ def test_a_user_is_found_under_any_form_of_the_id(fenqun):
 
 @pytest.mark.parametrize(
     ("user", "words"),
-    [("x" * 1025, "id longer than 1024"), (" ", "empty where"), ("a\0", "NUL"), ("\udc80", "not valid UTF-8")],
+    [("x" * 1025, "longer than the 1024 bytes"), (" ", "empty where"), ("a\0", "NUL"), ("\udc80", "not valid UTF-8")],
 )
 def test_an_id_that_nobody_can_have_is_told(fenqun, user, words):
     code, out, errors = fenqun("user", user)

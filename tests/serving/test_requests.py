@@ -139,9 +139,9 @@ NEST = "[" * 200 + "1" + "]" * 200
     ("sent", "words"),
     [
         ("1e400", "user_id: NaN or infinite"),
-        ('1e400}, {"user_id": "a"', "user_id: id in scientific notation"),
+        ('1e400}, {"user_id": "a"', "user_id: in scientific notation"),
         ('"a\\u0000b"', "user_id: holds a NUL character"),
-        (f'"{"x" * 1025}"', "user_id: id longer than 1024 bytes"),
+        (f'"{"x" * 1025}"', "user_id: longer than the 1024 bytes of an id"),
         ('{"a": 1}', "user_id: a list or record where one value is required"),
         ('["a"]', "user_id: a list or record where one value is required"),
         ("null", "user_id: every user needs one"),

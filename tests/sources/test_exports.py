@@ -256,9 +256,11 @@ def test_lists_written_as_text_are_lists(tmp_path, cell, kept):
 def test_records_where_a_value_is_required_are_told(tmp_path):
     lines = [{USER_ID: f"u{n}", ITEM_ID: [{"item_id": "i"}], TIMESTAMP: "2024-05-01"} for n in range(3)]
     (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(DataError, match="item_id is a list or record where one value is required; flatten it"):
+    with pytest.raises(DataError, match="item_id is a list or record where one value is required; name a field of it"):
         take(tmp_path, events={"path": "e.jsonl"})
     lines = [{"event": "buy", "properties": {USER_ID: "u", ITEM_ID: "i", "time": 1714557600}}]
     (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(DataError, match=r"'properties' holds records of user_id, item_id, time: flatten them"):
+    with pytest.raises(
+        DataError, match=r"'properties' holds records of user_id, item_id, time: name one as properties.user_id"
+    ):
         take(tmp_path, events={"path": "e.jsonl"})
