@@ -5,6 +5,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from tasks.disk.key import key
+from tasks.serving.answers import plainly
 from tasks.serving.bounds import bounded
 from tasks.serving.door import behind_door
 from tasks.stores.home import home
@@ -24,4 +25,4 @@ def scoring(model: Path) -> ASGIApp:
     """
     from mlflow.pyfunc import load_model, scoring_server
 
-    return behind_door(bounded(scoring_server.init(load_model(str(model)))), None)
+    return behind_door(bounded(plainly(scoring_server.init(load_model(str(model))))), None)

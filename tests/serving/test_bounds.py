@@ -51,6 +51,15 @@ def test_a_body_that_is_nested_deep_is_a_bad_request(client, sent, status, words
     assert "\n" not in told.json()["message"] or "nested" not in words
 
 
+def test_who_made_a_mistake_is_told_it_and_none_of_the_rows_sent(client):
+    rows = [{"user_id": "somebody", "events": []}, {"user_id": "x" * 2000}]
+    told = client.post("/invocations", json={"dataframe_records": rows})
+    assert told.status_code == 400
+    assert told.json()["message"] == "request: user_id: longer than the 1024 bytes of an id (user 2 of 2)"
+    assert "somebody" not in told.text
+    assert int(told.headers["content-length"]) == len(told.content)
+
+
 def test_brackets_in_a_text_are_no_nesting(client):
     texts = [{"text": "[" * 10_000 + '\\"{', "timestamp": 1_700_000_000, "kind": "review"}]
     body = json.dumps({"dataframe_records": [{"user_id": "a", "texts": texts}]})
