@@ -91,15 +91,8 @@ def gather(
 
 def of_outcome(day: Day, outcome: Outcome, theirs: Proof | None) -> GateInput:
     """What the gates look at of a model that was made in this run."""
-    best = outcome.contest.best
-    side = Side(
-        outcome.model,
-        best.candidate,
-        best.vectors,
-        outcome.proof,
-        outcome.contest.report.metrics[STABILITY],
-        best.vectors,
-    )
+    best, stable = outcome.contest.best, outcome.contest.report.metrics[STABILITY]
+    side = Side(outcome.model, best.candidate, best.vectors, outcome.proof, stable, best.vectors)
     return gather(day, side, outcome.publication, outcome.checks[-1], outcome.champion, theirs)
 
 

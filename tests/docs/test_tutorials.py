@@ -13,8 +13,8 @@ from tests.helpers.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
-PORT = "5001"
-"""The port that tutorials serve on; the test takes a free one."""
+PORTS = re.compile(r"\b(4200|5000|5001)\b")
+"""The ports that tutorials serve on; the test takes free ones."""
 END = "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"
 """What a tutorial started ends with it, also where a command in between failed."""
 
@@ -24,10 +24,17 @@ def script(page: str) -> str:
     return "\n".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
 
 
+def elsewhere(commands: str) -> str:
+    """The commands with a free port in place of each that they serve on."""
+    free = {port: str(free_port()) for port in set(PORTS.findall(commands))}
+    return PORTS.sub(lambda found: free[found[0]], commands)
+
+
 def follow(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs commands as a reader in the checkout would, but for a `fenqun` that retrains quickly."""
     (folder / "bin").mkdir()
-    (folder / "deployments").symlink_to(ROOT / "deployments")
+    for name in ("deployments", "flows"):
+        (folder / name).symlink_to(ROOT / name)
     quick = " ".join(f"--set {one}" for one in QUICK)
     program = folder / "bin" / "fenqun"
     run = f'exec "{sys.executable}" -m flows "$@"'
@@ -36,7 +43,7 @@ def follow(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": paths, "PYTHONPATH": str(ROOT), "FENQUN_HOME": str(folder / "home")}
     return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", END + commands.replace(PORT, str(free_port()))],
+        ["bash", "-e", "-o", "pipefail", "-c", END + elsewhere(commands)],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
