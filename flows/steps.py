@@ -162,6 +162,6 @@ def summary(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict, pag
         metrics={**flat_metrics(outcome.contest.report.metrics), **figures_of(outcome, judged)},
         report=page,
     )
-    came = markdown(told, day.ledger.config.pages)
+    came = markdown(told, day.ledger.config.pages, day.settings.describe.language)
     create_markdown_artifact(came, key="summary", description=f"What came of the retrain of {day.name}")
     return told

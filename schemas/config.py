@@ -248,7 +248,7 @@ class CalibrationConfig(Section):
 class DescribeConfig(Section):
     """How segments are named and explained."""
 
-    language: Literal["en", "zh"] = Field("en", description="language of names and evidence")
+    language: Literal["en", "zh"] = Field("en", description="language of names, evidence and the report")
     glossary: dict[Word, str] = Field(
         default_factory=dict, description="words of the data, such as a category or event, and how names shall say them"
     )

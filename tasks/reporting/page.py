@@ -16,6 +16,7 @@ from tasks.candidates.candidate import EXTRAS, LABELS
 from tasks.disk.artifacts import load_state, write_text
 from tasks.models.told import labels_of
 from tasks.reporting import pictures
+from tasks.reporting.phrases import ENGLISH, Words
 from tasks.reporting.view import Picture, ReportView, SetAside, render
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_frames, read_table
@@ -59,68 +60,70 @@ def figures_of(outcome: Outcome, judged: GateInput) -> dict[str, float]:
     return {**flat_metrics({**quality, **proof, **one}), **gaps}
 
 
-def drawn(contest: Contest, assignments: ArtifactRef, profiles: Sequence[SegmentProfile], seed: int) -> list[Drawn]:
+def drawn(
+    contest: Contest,
+    assignments: ArtifactRef,
+    profiles: Sequence[SegmentProfile],
+    seed: int,
+    say: Words = ENGLISH,
+) -> list[Drawn]:
     """Every figure of a retrain: of the segments as published first, then of the candidates."""
     from tasks.metrics.silhouette import silhouette_samples
 
     users, X = matrix(contest.best.vectors)
     labels = labels_of(assignments, [profile.segment_id for profile in profiles], users)
     ids = [profile.segment_id for profile in profiles]
-    names = [f"{profile.segment_id} {profile.name}" for profile in profiles]
-    own = [profile.colour or pictures.PLAIN for profile in profiles]
+    names = [f"{profile.segment_id} {profile.name}".rstrip() for profile in profiles]
+    own, counts = [profile.colour or pictures.PLAIN for profile in profiles], [profile.size for profile in profiles]
     values = silhouette_samples(X, labels, "cosine")
     return [
-        Drawn("Users on the first two principal axes", pictures.user_map(X, labels, ids, own, seed), SEGMENTS),
-        Drawn("Users of each segment", pictures.sizes([profile.size for profile in profiles], names, own), SEGMENTS),
-        *_swept(contest),
-        *_compared(contest.reports),
-        Drawn("Silhouette (cosine) of every user, by segment", pictures.silhouettes(values, labels, ids, own), QUALITY),
-        *(one for attempt in contest.attempts for one in _curves(attempt)),
+        Drawn(say("pictures.map"), pictures.user_map(X, labels, ids, own, seed, say), SEGMENTS),
+        Drawn(say("pictures.sizes"), pictures.sizes(counts, names, own, say), SEGMENTS),
+        *_swept(contest, say),
+        *_compared(contest.reports, say),
+        Drawn(say("pictures.silhouettes"), pictures.silhouettes(values, labels, ids, own, say), QUALITY),
+        *(one for attempt in contest.attempts for one in _curves(attempt, say)),
     ]
 
 
-def _swept(contest: Contest) -> list[Drawn]:
+def _swept(contest: Contest, say: Words) -> list[Drawn]:
     """Silhouette and within-cluster sum of squares against the number of segments, where one algorithm tried three."""
     fresh = [one for one in contest.reports if one.kind == contest.report.kind and "k" in one.params and not one.warm]
     found = []
-    swept = (
-        ("silhouette.cosine", "silhouette, cosine", "Silhouette (cosine) against k"),
-        ("wcss", "wcss", "Elbow: within-cluster sum of squares"),
-    )
-    for metric, what, caption in swept:
+    for metric, what in (("silhouette.cosine", "silhouette"), ("wcss", "elbow")):
         points = [(one.params["k"], value) for one in fresh if (value := one.value(metric)) is not None]
         if len(points) > 2:
             ks, values = zip(*points, strict=True)
-            found.append(Drawn(caption, pictures.against_k(ks, values, what, contest.report.params["k"]), CANDIDATES))
+            axis, chosen = say(f"pictures.{what}_axis"), contest.report.params["k"]
+            figure = pictures.against_k(ks, values, axis, chosen, say)
+            found.append(Drawn(say(f"pictures.{what}"), figure, CANDIDATES))
     return found
 
 
-def _compared(reports: Sequence[EvaluationReport]) -> list[Drawn]:
+def _compared(reports: Sequence[EvaluationReport], say: Words) -> list[Drawn]:
     """Stability and validation lift of every candidate, with their intervals."""
     found = []
-    measures = (
-        ("stability", "stability (mean ARI)", "Stability of each candidate, with its 95 % interval"),
-        ("heldout_lift", "lift on the validation slice", "Validation lift of each candidate, with its 95 % interval"),
-    )
-    for name, what, caption in measures:
+    for name, what in (("stability", "stability"), ("heldout_lift", "lift")):
         known = [(one.candidate, one.metrics[name]) for one in reports if one.value(name) is not None]
         if known:
             values, ends = [metric.value or 0.0 for _, metric in known], [metric.interval for _, metric in known]
-            figure = pictures.intervals([candidate for candidate, _ in known], values, ends, what)
-            found.append(Drawn(caption, figure, CANDIDATES))
+            axis = say(f"pictures.{what}_axis")
+            figure = pictures.intervals([candidate for candidate, _ in known], values, ends, axis)
+            found.append(Drawn(say(f"pictures.{what}"), figure, CANDIDATES))
     return found
 
 
-def _curves(attempt: Attempt) -> list[Drawn]:
+def _curves(attempt: Attempt, say: Words) -> list[Drawn]:
     """The k-distance curve or the dendrogram, where the candidate's algorithm left one."""
     arrays, name = load_state(attempt.fitted).arrays, attempt.candidate.name
     found = []
     if (curve := arrays.get(f"{EXTRAS}k_distances")) is not None:
-        figure = pictures.k_distance(curve, float(arrays[f"{EXTRAS}eps"].item()))
-        found.append(Drawn(f"Distances to the k-th neighbour, {name}", figure, CANDIDATES))
+        figure = pictures.k_distance(curve, float(arrays[f"{EXTRAS}eps"].item()), say)
+        found.append(Drawn(say("pictures.distances", candidate=name), figure, CANDIDATES))
     if (linkage := arrays.get(f"{EXTRAS}linkage")) is not None and len(linkage):
         segments = int(arrays[LABELS].max(initial=-1)) + 1
-        found.append(Drawn(f"Dendrogram, {name}", pictures.dendrogram(linkage, segments), CANDIDATES))
+        figure = pictures.dendrogram(linkage, segments, say=say)
+        found.append(Drawn(say("pictures.dendrogram", candidate=name), figure, CANDIDATES))
     return found
 
 
@@ -153,11 +156,20 @@ def inlined(drawings: Sequence[Drawn]) -> tuple[Picture, ...]:
 
 
 def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> Path:
-    """Writes the page, logs it with pictures and metrics to the run, and returns its path."""
+    """Writes the page, logs it with pictures and metrics to the run, and returns its path.
+
+    MLflow's pictures are English, whatever the page speaks: PNGs lack Chinese letters, and runs are compared by names.
+    """
     run, ledger, contest, model = day.context, day.ledger, outcome.contest, outcome.model
-    drawings = drawn(contest, model.assignments, outcome.profiles, run.seed) if ledger.config.log_figures else []
+    say, shown, kept = Words(day.settings.describe.language), [], []
+    if ledger.config.log_figures:
+        plain = tuple(p.model_copy(update={"name": pictures.latin(p.name)}) for p in outcome.profiles)
+        shown = drawn(contest, model.assignments, outcome.profiles, run.seed, say)
+        same = say.language == ENGLISH.language and plain == outcome.profiles
+        kept = shown if same else drawn(contest, model.assignments, plain, run.seed)
     path = Path(run.home) / "reports" / day.name / f"{run.run_id}.html"
     view = ReportView(
+        language=say.language,
         segmentation=day.name,
         as_of=f"{run.as_of:%Y-%m-%d %H:%M} UTC",
         model_version=model.version,
@@ -174,12 +186,12 @@ def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> P
         set_aside=set_aside(day.landed.quarantine),
         validations=outcome.checks,
         docs=linked(outcome.checks, path),
-        pictures=inlined(drawings),
+        pictures=inlined(shown),
         assigned=assigned(model.assignments),
     )
     write_text(path, render(view))
     ledger.metrics(run.run_id, figures_of(outcome, judged))
     ledger.files(run.run_id, path, "report")
-    for picture in drawings:
+    for picture in kept:
         ledger.figure(run.run_id, picture.caption, picture.figure)
     return path

@@ -1,7 +1,8 @@
 """Figures as functions of arrays: object-oriented matplotlib, no global state, no display.
 
-A figure is drawn once. MLflow keeps it as PNG on white; in the report it is SVG whose ink is the page's own text colour
-and whose ground is clear, so that it reads in light and dark.
+MLflow keeps a figure as PNG on white; in the report it is SVG whose ink is the page's own text colour and whose ground
+is clear, so that it reads in light and dark. Its texts are texts, which the reader's own fonts write, Chinese too:
+matplotlib's font has none, so they are laid out with dashes that are as wide, and a PNG has to do without.
 """
 
 import io
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.reporting.phrases import ENGLISH, Words
 from tasks.segments.colours import PALETTE
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 MAP_USERS = 5_000
 _INK = "#252526"  # becomes the page's text colour in SVG; nothing else has this colour
 _GRID = "#8f8f90"
+_WIDE = re.compile("[\u2e80-\uffef]")  # letters as wide as they are high, which matplotlib's font lacks
+_DASH = "—"  # as wide as one of those: stands for it while a figure is laid out
 PLAIN = "#bbbbbb"
 """Of users without a segment."""
 _STYLE: dict[Any, Any] = {
@@ -55,20 +59,58 @@ def svg(figure: "Figure", title: str, prefix: str) -> str:
     """
     import matplotlib
 
-    out = io.StringIO()
+    out, wide = io.StringIO(), _spaced(figure)
     with matplotlib.rc_context(_STYLE):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True, dpi=110)
     text = out.getvalue()
+    for name, words in wide.items():
+        head, mark, rest = text.partition(f'<g id="{name}">')
+        opened, end = rest.index(">", rest.index("<text")) + 1, rest.index("</text>")
+        text = head + mark + rest[:opened] + _escaped(words.replace(r"\$", "$")) + rest[end:]
     text = re.sub(r"<(metadata|style)\b.*?</\1>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{prefix}-', text).replace("url(#", f"url(#{prefix}-")
     text = text.replace('href="#', f'href="#{prefix}-').replace(_INK, "currentColor")
     for side in ("width", "height"):  # the page decides; the viewBox keeps the proportions
         text = re.sub(rf'(<svg[^>]*?) {side}="[^"]*"', r"\1", text, count=1)
-    spoken = "".join({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}.get(letter, letter) for letter in title)
-    return text.replace("<svg", f'<svg role="img" aria-label="{spoken}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{_escaped(title)}"', 1)
 
 
-def user_map(X: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: Sequence[str], seed: int) -> "Figure":
+def _escaped(words: str) -> str:
+    marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+    return "".join(marks.get(letter, letter) for letter in words)
+
+
+def latin(name: str) -> str:
+    """A name for a PNG: nothing where matplotlib's font cannot write it."""
+    return "" if _WIDE.search(name) else name
+
+
+def _spaced(figure: "Figure") -> dict[str, str]:
+    """Puts dashes for the wide letters of a figure's texts; returns the texts by the ids of their groups in SVG."""
+    from matplotlib.text import Text
+
+    found: dict[str, str] = {}
+    for axis in (axis for plot in figure.axes for axis in (plot.xaxis, plot.yaxis)):
+        said = [label.get_text() for label in axis.get_ticklabels()]
+        if any(map(_WIDE.search, said)):  # the axis writes its labels anew at each drawing
+            axis.set_ticklabels([_WIDE.sub(_DASH, words) for words in said])
+            for label, words in zip(axis.get_ticklabels(), said, strict=True):
+                _mark(label, words, found)
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and _WIDE.search(text.get_text()):
+            _mark(text, text.get_text(), found)
+    return found
+
+
+def _mark(text: Any, words: str, found: dict[str, str]) -> None:
+    name = f"wide{len(found)}"
+    found[name] = words
+    text.set(text=_WIDE.sub(_DASH, words), gid=name)
+
+
+def user_map(
+    X: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: Sequence[str], seed: int, say: Words = ENGLISH
+) -> "Figure":
     """Users on the first two principal axes of their vectors, a sample of at most 5,000, coloured by segment.
 
     The axes say how much of the variance they show; each segment's name stands at its median user.
@@ -86,23 +128,25 @@ def user_map(X: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: S
         own = points[labels[rows] == label]
         plot.scatter(own[:, 0], own[:, 1], s=9, color=colour, linewidths=0, alpha=0.75, rasterized=True)
         if len(own):
-            plot.annotate(_plain(name), np.median(own, axis=0), fontsize=7, ha="center", weight="bold", color=_INK)
-    plot.set(xlabel=f"first axis, {shown[0]:.0%} of variance", ylabel=f"second axis, {shown[1]:.0%} of variance")
+            plot.annotate(_literal(name), np.median(own, axis=0), fontsize=7, ha="center", weight="bold", color=_INK)
+    plot.set(xlabel=say("pictures.first_axis", share=shown[0]), ylabel=say("pictures.second_axis", share=shown[1]))
     return figure
 
 
-def sizes(counts: Sequence[int], names: Sequence[str], colours: Sequence[str]) -> "Figure":
+def sizes(counts: Sequence[int], names: Sequence[str], colours: Sequence[str], say: Words = ENGLISH) -> "Figure":
     """Users of each segment."""
     figure, plot = _figure(6.4, max(2.0, 0.22 * len(counts) + 0.8))
     bars = plot.barh(range(len(counts)), counts, color=colours)
     plot.bar_label(bars, padding=3, fontsize=7, color=_INK)
-    plot.set_yticks(range(len(counts)), [_plain(name) for name in names], fontsize=7.5)
+    plot.set_yticks(range(len(counts)), [_literal(name) for name in names], fontsize=7.5)
     plot.invert_yaxis()
-    plot.set(xlabel="users")
+    plot.set(xlabel=say("pictures.users"))
     return figure
 
 
-def against_k(k: Sequence[float], values: Sequence[float], what: str, chosen: float | None = None) -> "Figure":
+def against_k(
+    k: Sequence[float], values: Sequence[float], what: str, chosen: float | None = None, say: Words = ENGLISH
+) -> "Figure":
     """A measure against the number of segments, such as silhouette or the within-cluster sum of squares (elbow)."""
     figure, plot = _figure(6.4, 3.6)
     order = np.argsort(k, kind="stable")
@@ -110,7 +154,7 @@ def against_k(k: Sequence[float], values: Sequence[float], what: str, chosen: fl
     if chosen is not None:
         plot.axvline(chosen, color=_GRID, linestyle="--", linewidth=1)
         plot.annotate(
-            "chosen",
+            say("pictures.chosen"),
             (chosen, 1),
             xycoords=("data", "axes fraction"),
             fontsize=8,
@@ -120,11 +164,13 @@ def against_k(k: Sequence[float], values: Sequence[float], what: str, chosen: fl
             textcoords="offset points",
             color=_INK,
         )
-    plot.set(xlabel="segments", ylabel=what)
+    plot.set(xlabel=say("pictures.segments"), ylabel=what)
     return figure
 
 
-def silhouettes(values: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: Sequence[str]) -> "Figure":
+def silhouettes(
+    values: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: Sequence[str], say: Words = ENGLISH
+) -> "Figure":
     """Every user's silhouette, grouped by segment and sorted (Rousseeuw 1987); the line is the mean over users."""
     figure, plot = _figure(6.4, 5.2)
     start, middles = 0, []
@@ -137,30 +183,31 @@ def silhouettes(values: np.ndarray, labels: np.ndarray, names: Sequence[str], co
     known = values[(labels >= 0) & np.isfinite(values)]
     if len(known):
         plot.axvline(float(known.mean()), color=_GRID, linestyle="--", linewidth=1)
-    plot.set_yticks(middles, [_plain(name) for name in names], fontsize=7)
+    plot.set_yticks(middles, [_literal(name) for name in names], fontsize=7)
     plot.invert_yaxis()
-    plot.set(xlabel="silhouette of a user", ylabel="")
+    plot.set(xlabel=say("pictures.user_axis"), ylabel="")
     return figure
 
 
-def k_distance(curve: np.ndarray, eps: float | None = None) -> "Figure":
+def k_distance(curve: np.ndarray, eps: float | None = None, say: Words = ENGLISH) -> "Figure":
     """Sorted distances to the k-th neighbour (Ester et al. 1996): where they bend lies eps."""
     figure, plot = _figure(6.4, 3.6)
     plot.plot(np.linspace(0, 1, len(curve)), np.sort(curve), color=PALETTE[0])
     if eps is not None:
         plot.axhline(eps, color=_GRID, linestyle="--", linewidth=1)
-        plot.annotate(f"eps {eps:.3g}", (0, eps), fontsize=8, va="bottom", color=_INK)
-    plot.set(xlabel="share of the sampled users", ylabel="distance to the k-th neighbour")
+        plot.annotate(say("pictures.eps", eps=eps), (0, eps), fontsize=8, va="bottom", color=_INK)
+    plot.set(xlabel=say("pictures.sampled_axis"), ylabel=say("pictures.distance_axis"))
     return figure
 
 
-def dendrogram(linkage: np.ndarray, k: int | None = None, shown: int = 60) -> "Figure":
+def dendrogram(linkage: np.ndarray, k: int | None = None, shown: int = 60, say: Words = ENGLISH) -> "Figure":
     """The tree of merges, its lowest branches gathered; the dashed line cuts it into k segments.
 
     Args:
         linkage: (m − 1, 4), SciPy's.
         k: Segments that the cut leaves; None: no line.
         shown: Branches drawn at most.
+        say: The language of its words.
     """
     from scipy.cluster.hierarchy import dendrogram as tree
 
@@ -178,7 +225,8 @@ def dendrogram(linkage: np.ndarray, k: int | None = None, shown: int = 60) -> "F
     if k is not None and 1 < k <= merges:
         heights = np.sort(linkage[:, 2])
         plot.axhline(float(heights[merges - k : merges - k + 2].mean()), color=_GRID, linestyle="--", linewidth=1)
-    plot.set(xlabel=f"{min(shown, merges + 1)} branches of {merges + 1} leaves", ylabel="height of the merge")
+    told = say("pictures.branches", shown=min(shown, merges + 1), leaves=merges + 1)
+    plot.set(xlabel=told, ylabel=say("pictures.height"))
     return figure
 
 
@@ -191,14 +239,12 @@ def intervals(
         if end is not None:
             plot.plot(end, (row, row), color=PALETTE[0], linewidth=2, alpha=0.5)
         plot.plot(value, row, marker="o", color=PALETTE[0])
-    plot.set_yticks(range(len(names)), [_plain(name) for name in names], fontsize=8)
+    plot.set_yticks(range(len(names)), [_literal(name) for name in names], fontsize=8)
     plot.invert_yaxis()
     plot.set(xlabel=what)
     return figure
 
 
-def _plain(name: str) -> str:
-    """What matplotlib's own font can write: a name in another script is cut to its first word, the segment's id."""
-    known = all(ord(letter) < 0x2E80 for letter in name)
-    plain = name if known else name.split(" ")[0].encode("ascii", "replace").decode()
-    return plain.replace("$", r"\$")
+def _literal(name: str) -> str:
+    """A name in which no sign opens a formula."""
+    return name.replace("$", r"\$")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -21,24 +21,25 @@ from schemas.reports import (
     ValidationReport,
     Verdict,
 )
+from tasks.reporting.phrases import ENGLISH, Words
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 Interval = tuple[float, float] | None
 MEASURES = ("precision", "recall", "coverage")
-COLUMNS = {
-    "heldout_lift": "lift (validation)",
-    "stability": "stability",
-    "silhouette.cosine": "silhouette (cosine)",
-    "wcss": "WCSS",
-    "davies_bouldin": "Davies-Bouldin",
-    "calinski_harabasz": "Calinski-Harabasz",
-    "balance": "balance",
-    "noise_share": "noise",
-    "churn": "churn",
-}
-"""Metrics of the candidates' table and what the page calls them; one that no candidate has is left out."""
+COLUMNS = (
+    "heldout_lift",
+    "stability",
+    "silhouette.cosine",
+    "wcss",
+    "davies_bouldin",
+    "calinski_harabasz",
+    "balance",
+    "noise_share",
+    "churn",
+)
+"""Metrics of the candidates' table; one that no candidate has is left out."""
 
 
 class SetAside(Report):
@@ -61,6 +62,7 @@ class Picture(Report):
 class ReportView(Report):
     """Everything the page shows; what is absent is left out."""
 
+    language: Literal["en", "zh"] = "en"
     segmentation: str
     as_of: str
     model_version: str
@@ -123,11 +125,9 @@ class ReportView(Report):
         return any(change.old for change in self.lineage.changes)
 
     @property
-    def columns(self) -> dict[str, str]:
-        """Metrics that at least one candidate has, and their headings."""
-        return {
-            name: text for name, text in COLUMNS.items() if any(e.value(name) is not None for e in self.evaluations)
-        }
+    def columns(self) -> tuple[str, ...]:
+        """Metrics that at least one candidate has."""
+        return tuple(name for name in COLUMNS if any(e.value(name) is not None for e in self.evaluations))
 
     @property
     def rules(self) -> tuple[tuple[str, RuleResult], ...]:
@@ -147,15 +147,15 @@ class Row(NamedTuple):
 
 
 WAYS = {
-    RECIPE: "segments by this recipe, fitted before the slice",
-    MODEL: "the registered segments themselves ({seen:.0%} of the slice seen)",
-    f"{CHAMPION}{RECIPE}": "segments by the champion's recipe, fitted before the slice",
-    f"{CHAMPION}{MODEL}": "the segments that readers have today ({seen:.0%} of the slice seen)",
+    RECIPE: "proof.recipe",
+    MODEL: "proof.model",
+    f"{CHAMPION}{RECIPE}": "proof.champion_recipe",
+    f"{CHAMPION}{MODEL}": "proof.champion_model",
 }
-"""What the page calls the ways to recommend by segment."""
+"""Phrases for the ways to recommend by segment."""
 
 
-def rows(lifts: Mapping[str, Metric], one_to_one: Metric | None) -> list[Row]:
+def rows(lifts: Mapping[str, Metric], one_to_one: Metric | None, say: Words = ENGLISH) -> list[Row]:
     """Ways to recommend, by precision, recall and coverage: by segments, by chance and popularity, and 1:1."""
 
     def row(name: str, metric: Metric, prefix: str = "", ours: bool = False) -> Row:
@@ -163,47 +163,42 @@ def rows(lifts: Mapping[str, Metric], one_to_one: Metric | None) -> list[Row]:
         return Row(name, tuple(metric.details.get(key) for key in keys), tuple(ends.get(key) for key in keys), ours)
 
     known = [(way, lifts[way]) for way in WAYS if way in lifts]
-    found = [row(WAYS[way].format(seen=one.details.get("seen", 1.0)), one, ours=way == RECIPE) for way, one in known]
+    found = [row(say(WAYS[way], seen=one.details.get("seen", 1.0)), one, ours=way == RECIPE) for way, one in known]
     if RECIPE in lifts:
-        found.append(row("global popularity", lifts[RECIPE], "global_"))
-        found.append(row("random segments of the same sizes", lifts[RECIPE], "random_"))
+        found.append(row(say("proof.popular"), lifts[RECIPE], "global_"))
+        found.append(row(say("proof.random"), lifts[RECIPE], "random_"))
     if one_to_one is not None:
         values = (one_to_one.value, one_to_one.details.get("recall"), one_to_one.details.get("coverage"))
-        found.append(Row("1:1 (ALS, a list for each user)", values, (one_to_one.interval, None, None)))
+        found.append(Row(say("proof.single"), values, (one_to_one.interval, None, None)))
     return found
 
 
-def unseen(lifts: Mapping[str, Metric]) -> str | None:
+def unseen(lifts: Mapping[str, Metric], say: Words = ENGLISH) -> str | None:
     """What came of what the champion has not seen; None where that was not measured."""
     ours, theirs = lifts.get(UNSEEN), lifts.get(f"{CHAMPION}{UNSEEN}")
     if ours is None or theirs is None or ours.value is None or theirs.value is None:
         return None
-    return (
-        f"On what {ours.n:,} users did since the champion was published, which neither has seen: {ours.value:+.1%} by "
-        f"this recipe, {theirs.value:+.1%} by the segments that readers have."
-    )
+    return say("proof.unseen", users=ours.n, ours=ours.value, theirs=theirs.value)
 
 
-def sentence(heldout: Metric) -> tuple[bool, str]:
+def sentence(heldout: Metric, say: Words = ENGLISH) -> tuple[bool, str]:
     """Whether the segments help, and how to say so plainly.
 
     They help when the whole 95 % interval of the lift over global popularity lies above 0, and that of the lift over
     random segments of the same sizes too (where it was measured).
     """
     if heldout.value is None:
-        return False, f"Nothing is proven: held-out lift could not be measured ({heldout.reason or 'no reason given'})."
+        why = say.told(heldout.reason) if heldout.reason else say("proof.silent")
+        return False, say("proof.missing", why=why)
     over = heldout.details.get("intervals", {}).get("lift_over_random_precision")
-    more = "more" if heldout.value >= 0 else "fewer"
-    lift = f"recommending by segment finds {abs(heldout.value):.1%} {more} hits than global popularity does"
-    span = f" (95 % interval {heldout.interval[0]:+.1%} to {heldout.interval[1]:+.1%})" if heldout.interval else ""
+    found = say("proof.more" if heldout.value >= 0 else "proof.fewer", lift=abs(heldout.value))
+    if heldout.interval:
+        found += say("proof.interval", low=heldout.interval[0], high=heldout.interval[1])
     if heldout.interval is None or heldout.interval[0] <= 0:
-        return False, f"These segments don't help: {lift}{span}, which is not distinguishable from no gain."
+        return False, say("proof.chance", found=found)
     if over is not None and over[0] <= 0:
-        return False, (
-            f"These segments don't help: {lift}{span}, but random segments of the same sizes do as well "
-            f"(difference {over[0]:+.1%} to {over[1]:+.1%})."
-        )
-    return True, f"These segments help: {lift}{span}."
+        return False, say("proof.no_better", found=found, low=over[0], high=over[1])
+    return True, say("proof.help", found=found)
 
 
 def figure(value: float) -> str:
@@ -221,11 +216,15 @@ def _template() -> "Template":
     environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
     environment.filters["number"] = lambda value: "–" if value is None else figure(value)
     environment.filters["whole"] = lambda value: f"{value:,}"
-    environment.filters["span"] = lambda ends: "" if not ends else f"{figure(ends[0])} to {figure(ends[1])}"
     environment.globals.update(rows=rows, sentence=sentence, unseen=unseen, measures=MEASURES)
     return environment.from_string((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
 
 
 def render(view: ReportView) -> str:
     """The page as HTML; every text in it is escaped, figures are trusted SVG of our own."""
-    return _template().render(view=view)
+    say = Words(view.language)
+
+    def span(ends: Interval) -> str:
+        return say("page.span", low=figure(ends[0]), high=figure(ends[1])) if ends else ""
+
+    return _template().render(view=view, say=say, told=say.told, span=span)

@@ -19,11 +19,13 @@ def at_least(name: str, measured: float | None, bound: float, what: str) -> Gate
     return held(name, measured, f">= {bound:.4g}", what, lambda value: value >= bound - ROUNDING)
 
 
-def held(name: str, measured: float | None, bound: str, what: str, holds: Callable[[float], bool]) -> Gate:
-    """Passes where a finite number holds."""
+def held(
+    name: str, measured: float | None, bound: str, what: str, holds: Callable[[float], bool], form: str = ".4g"
+) -> Gate:
+    """Passes where a finite number holds; `form` is how it is told."""
     if measured is None or not math.isfinite(measured):
         return Gate(name=name, passed=False, measured=None, bound=bound, why=f"{what} is missing or not a number")
-    return Gate(name=name, passed=holds(measured), measured=measured, bound=bound, why=f"{what}: {measured:.4g}")
+    return Gate(name=name, passed=holds(measured), measured=measured, bound=bound, why=f"{what}: {measured:{form}}")
 
 
 def free(name: str, why: str) -> Gate:

@@ -109,12 +109,12 @@ SENTENCES = {
         "weak": "Weak evidence: of all that was measured, nothing sets these users apart from the other segments",
     },
     "zh": {
-        "category": "{label}：人均占行为的 {inside}，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
-        "item": "{label}：{inside} 的用户，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
-        "trait": "{label}：{inside} 的用户，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
+        "category": "{label}：平均占每位用户行为的 {inside}，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
+        "item": "{label}：{inside} 的用户接触过，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
+        "trait": "{label}：占用户的 {inside}，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
         "term": "“{label}”：{inside} 的用户写过，其他分群为 {elsewhere}（×{lift}，至少 ×{low}）",
-        "feature": "{label}：均值 {inside}，其他分群为 {elsewhere}（相差通常差异的 {lift} 倍，至少 {low}）",
-        "scaled": "{label}：与其他分群相差通常差异的 {lift} 倍，至少 {low}",
+        "feature": "{label}：均值 {inside}，其他分群为 {elsewhere}（差距为常见波动的 {lift} 倍，至少 {low}）",
+        "scaled": "{label}：与其他分群的差距为常见波动的 {lift} 倍，至少 {low}",
         "weak": "证据不足：所有测量中，没有一项使这些用户区别于其他分群",
     },
 }
@@ -126,6 +126,7 @@ FAR = {
 YES = {"en": ("no", "yes", "less often", "more often"), "zh": ("否", "是", "较少", "较多")}
 REASON = {"en": "{label}: {own} (segment: {segment} than usual)", "zh": "{label}：{own}（所在分群：{segment}）"}
 _COMMUNITY = "social.social_community_"
+_ENTROPIES = ("item_entropy", "category_entropy", "novelty")
 _OPAQUE = ("collaborative", "social_axis_", "hour_sin", "hour_cos", "weekday_sin", "weekday_cos")
 
 
@@ -173,17 +174,20 @@ def compared(name: str, own: float, segment: float, language: str) -> str:
 
 
 def scaled(name: str) -> bool:
-    """Whether a feature's own numbers mean nothing to a reader, being in standard deviations already."""
-    return name.startswith("attributes.")
+    """Whether a feature's own numbers mean nothing to a reader: standard deviations, or an entropy's nats and bits."""
+    return name.startswith("attributes.") or name.partition(".")[2] in _ENTROPIES
 
 
-def percent(share: float) -> str:
+def percent(share: float, language: str = "en") -> str:
     """A share in %, with a digit more where it is small."""
-    return "none" if share == 0 else "<0.1%" if share < 0.001 else f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+    none = "0%" if language == "zh" else "none"
+    return none if share == 0 else "<0.1%" if share < 0.001 else f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
 
 
 def number(value: float) -> str:
-    """A mean with three figures, never as a power of ten."""
+    """A mean with three figures, never as a power of ten; one too small for a reader is about 0."""
+    if 0 < abs(value) < 0.001:
+        return "≈0"
     return f"{value:,.0f}" if abs(value) >= 1000 else _positional(value, 3)
 
 

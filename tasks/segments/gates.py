@@ -173,10 +173,12 @@ def fresh(candidate: GateInput, policy: GateConfig) -> Gate:
     """The newest event is recent enough by the clock, and not in the future."""
     newest = candidate.newest_event
     age = None if newest is None else (candidate.now - newest).total_seconds() / 86_400
-    if policy.max_data_age_days is None and age is None:
+    most = policy.max_data_age_days
+    if most is None and age is None:
         return free("data.fresh", "no bound is declared, and there are no dated rows")
-    bound = math.inf if policy.max_data_age_days is None else policy.max_data_age_days
-    return held("data.fresh", age, f"0 to {bound:.4g} days", "age of the newest event, days", lambda a: 0 <= a <= bound)
+    bound = "not in the future" if most is None else f"0 to {most:.4g} days"
+    oldest = math.inf if most is None else most
+    return held("data.fresh", age, bound, "age of the newest event, days", lambda a: 0 <= a <= oldest, ".2f")
 
 
 def row_counts(candidate: GateInput, policy: GateConfig) -> Gate:

@@ -131,9 +131,10 @@ def _claim(kind: str, lift: Lift, titles: Mapping[str, str], config: DescribeCon
         told = {name: _words.number(value) for name, value in values.items()}
         told |= {"lift": f"{lift.lift:+.1f}", "low": f"{lift.low:+.1f}" if abs(lift.low) >= 0.1 else f"{lift.low:+.2g}"}
     else:
-        told = {name: _words.percent(value) for name, value in values.items()}
+        told = {name: _words.percent(value, config.language) for name, value in values.items()}
         told |= {"lift": _words.times(lift.lift), "low": _words.times(lift.low)}
-    form = "scaled" if kind == "feature" and _words.scaled(lift.key) else kind
+    bare = _words.scaled(lift.key) or told["inside"] == told["elsewhere"]  # numbers that would tell a reader nothing
+    form = "scaled" if kind == "feature" and bare else kind
     text = _words.SENTENCES[config.language][form].format(label=label, **told)
     return Claim.model_validate({"kind": kind, "label": label, "text": text, **lift._asdict()})
 

@@ -34,13 +34,17 @@ return document.body.textContent"""
 """Scrolls whatever scrolls a little down, and gives the page's text."""
 
 
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
 @dataclass(frozen=True)
 class Served:
-    """Addresses of the served pages, and what a retrain printed."""
+    """Addresses of the served pages, and what a retrain printed, and another one in Chinese."""
 
     prefect: str
     mlflow: str
     printed: str
+    chinese: str
     auth: tuple[str, str]
 
     def found(self, pattern: str) -> str:
@@ -60,6 +64,9 @@ def healthy(address: str, home: Path) -> bool:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("ui")
     (home / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    source, spoken = {**SMALL["source"], "language": "zh"}, {"language": "zh"}
+    chinese = {**SMALL, "segmentation": "chinese", "source": source, "describe": spoken}
+    (home / "chinese.yaml").write_text(yaml.safe_dump(chinese))
     prefect, mlflow = free_port(), free_port()
     environment = {**os.environ, "FENQUN_HOME": str(home), "PREFECT_HOME": str(home / "prefect")}
     words = ["ui", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow)]
@@ -71,12 +78,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         until(lambda: ui.poll() is not None or healthy(f"{api}/deployments/name/retrain/movielens-ui", home), 240)
         assert ui.poll() is None, (home / "ui.log").read_text()
-        done = subprocess.run(
-            [sys.executable, "-m", "flows", "--debug", "retrain", "--config", str(home / "small.yaml")],
-            cwd=ROOT, env={**environment, "PREFECT_API_URL": api}, capture_output=True, text=True, timeout=240,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        yield Served(f"http://127.0.0.1:{prefect}", f"http://127.0.0.1:{mlflow}", done.stdout, (USER, key(str(home))))
+        printed = []
+        for name in ("small", "chinese"):
+            done = subprocess.run(
+                [sys.executable, "-m", "flows", "--debug", "retrain", "--config", str(home / f"{name}.yaml")],
+                cwd=ROOT, env={**environment, "PREFECT_API_URL": api}, capture_output=True, text=True, timeout=240,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            printed.append(done.stdout)
+        yield Served(f"http://127.0.0.1:{prefect}", f"http://127.0.0.1:{mlflow}", *printed, (USER, key(str(home))))
     finally:
         ui.send_signal(signal.SIGTERM)
         ui.wait(60)
@@ -149,6 +159,27 @@ def test_the_report_shows_its_segments_without_an_error(served: Served, browser)
     heights = browser.execute_script(drawn)
     assert len(heights) >= 4
     assert min(heights) > 100
+
+
+def test_a_chinese_segmentation_has_a_chinese_report(served: Served, browser):
+    report = Path(re.search(r"report +(\S+)", served.chinese).group(1))
+    names = re.findall(r"^  (s\d+) +\d+ users +[\d.]+%  (.+)$", served.chinese, re.MULTILINE)
+    assert len(names) >= 3
+    look(browser, report.as_uri(), "用户数", *(name for _, name in names))
+    errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert [message for message in errors if not message.startswith(served.prefect)] == []
+    assert browser.execute_script("return document.documentElement.lang") == "zh"
+    told = "h1, h2, nav a, th[scope=col], caption, figcaption, dt, .verdict, .skip"
+    shown = browser.execute_script(f"return [...document.querySelectorAll('{told}')].map(one => one.textContent)")
+    assert [words for words in shown if not CHINESE.search(words)] == []
+    bars = """return [...document.querySelectorAll('figure svg text')].map(
+        one => [one.textContent, one.getBoundingClientRect().x - one.ownerSVGElement.getBoundingClientRect().x])"""
+    left = dict(browser.execute_script(bars))
+    assert {f"{segment} {name}" for segment, name in names} <= set(left)
+    assert min(left.values()) >= 0, "a label is cut off"
+    text = browser.execute_script("return ['segments', 'profiles'].map(id => document.getElementById(id)"
+                                  ".nextElementSibling.innerText).join(' ')")  # fmt: skip
+    assert not re.search(r"\b(nats|bits|sd)\b|collaborative|0\.0000|[a-z]{2,} [a-z]{2,}", text)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,11 +1,13 @@
 """Figures show the numbers they were given, the same bytes each time, and carry no markup of the data's."""
 
+import warnings
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
 from tasks.reporting import pictures
+from tasks.reporting.phrases import Words
 from tasks.segments.colours import PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -57,10 +59,28 @@ def texts(figure):
 
 def test_numbers_and_names_are_on_the_page():
     shown = texts(drawings()["sizes"])
-    assert {"3", "2", HOSTILE, "s002"} <= set(shown)
+    assert {"3", "2", HOSTILE, "s002 惊悚"} <= set(shown)
     assert "chosen" in texts(drawings()["k"])
     assert "eps 2.5" in texts(drawings()["distance"])
     assert "4 branches of 4 leaves" in texts(drawings()["dendrogram"])
+
+
+def test_chinese_is_written_by_the_reader_and_given_its_room():
+    """Matplotlib's font has no Chinese: it lays out dashes as wide, and warns of no glyph that it lacks."""
+    name, say = "s001 历史与奇幻，偏好小众", Words("zh")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = pictures.svg(pictures.sizes([3, 2], [name, "s002"], PALETTE[:2], say), "各分群用户数", "f")
+    root = ET.fromstring(text)
+    (label,) = [one for one in root.iter(f"{SVG}text") if "".join(one.itertext()) == name]
+    assert "用户数" in texts(pictures.sizes([3], [name], PALETTE[:1], say))
+    assert root.get("aria-label") == "各分群用户数"
+    assert float(label.get("x")) > 10 * 7.5 + 15, "ten letters of 7.5 points and the id stand left of the bars"
+
+
+def test_a_png_has_no_name_that_its_font_cannot_write():
+    assert pictures.latin("历史 & Drama") == ""
+    assert pictures.latin("War & Drama, naïve") == "War & Drama, naïve"
 
 
 def test_the_curve_is_in_order_of_k():

@@ -67,6 +67,16 @@ def test_what_became_of_the_segments_before_is_told():
     assert "| continued | s1 | s1 | 88% | 0.50 |" in page
 
 
+def test_the_summary_speaks_chinese_where_the_segmentation_does():
+    lineage = BORN.model_copy(update={"changes": (KEPT,), "moved_share": 0.02})
+    page = markdown(told(verdict=Verdict(promoted=False, gates=GATES), lineage=lineage), "", "zh")
+    assert page.startswith("**未通过：shop 第 3 版 没有上线，线上版本保持不变。** 2 项门禁中通过 1 项。")
+    assert "| 分群 | 名称 | 用户数 | 占比 |" in page
+    assert "| 延续 | s1 | s1 | 88% | 0.50 |" in page
+    assert "2.0% 的老用户换了分群。" in page
+    assert "[MLflow 中的运行]" in page
+
+
 def test_words_of_the_data_are_never_markup():
     page = markdown(told(), "")
     assert "\\<b\\>a\\_b\\</b\\> \\# x" in page

@@ -124,6 +124,49 @@ def test_it_is_self_contained_and_accessible():
     assert tags.count("figure") == tags.count("figcaption") == 1
 
 
+ABBREVIATIONS = {"ARI", "ALS", "UTC", "Davies", "Bouldin", "Calinski", "Harabasz"}
+
+
+def spoken(one):
+    """Every text of a report's fields, however deep."""
+    if isinstance(one, dict):
+        return [text for pair in one.items() for value in pair for text in spoken(value)]
+    return [text for value in one for text in spoken(value)] if isinstance(one, list) else [str(one)]
+
+
+def test_in_chinese_the_page_says_no_english_of_its_own():
+    gates = (
+        Gate(name="churn", passed=False, measured=0.4, bound="<= 0.1", why="share of users without a segment: 0.4"),
+        Gate(name="lift", passed=True, measured=None, bound="none", why="there is no champion yet", compared=False),
+    )
+    parts = {UNSEEN: heldout(0.4), f"{CHAMPION}{UNSEEN}": heldout(-0.1), **view().lifts}
+    for changes in ({}, {"verdict": Verdict(promoted=False, gates=gates)}, {"lifts": parts, "set_aside": ()}):
+        found = view(language="zh", **changes)
+        text = render(found)
+        page = Page(text)
+        labels = " ".join(value for _, attrs in page.tags if (value := attrs.get("aria-label")))
+        data = set(re.findall("[A-Za-z]{2,}", " ".join(spoken(found.model_dump(mode="json"))))) - {"split"}
+        assert set(re.findall("[A-Za-z]{2,}", f"{page.text} {labels}")) - data - ABBREVIATIONS == set()
+        assert ("html", {"lang": "zh"}) in page.tags
+
+
+def test_in_chinese_everything_that_was_told_is_there():
+    gate = Gate(
+        name="churn", passed=False, measured=0.4, bound="0 to 7 days", why="age of the newest event, days: 9.00"
+    )
+    late = (SetAside(table="events", column="timestamp", reason="after the moment the run looks at", rows=4),)
+    refused = Verdict(promoted=False, gates=(gate,))
+    text = Page(render(view(language="zh", verdict=refused, set_aside=late))).text
+    for words in (
+        "films：1 个分群，第 3 版", "未通过", "使用方看到的仍是上一版", "老用户换群比例 3.1%", "0.140 至 0.160",
+        "churn ：最新行为距今天数：9.00（要求：0 至 7 天）。", "同等规模的随机分群", "拆分", "跳到分群列表",
+        "这些分群有用：按分群推荐的命中数比全局热门多 50.0%", "晚于本次运行的截止时刻", "按 gender 划分的用户群体",
+        "2 条校验规则中通过 1 条；", "1 条未通过", "注册的分群本身（已见过评估段的 100%）",
+        "运行 abc · 模型 films 第 3 版",
+    ):  # fmt: skip
+        assert words in text, words
+
+
 def test_texts_of_the_data_are_never_markup():
     evil = '<img src=x onerror="alert(1)">'
     profile = SegmentProfile(

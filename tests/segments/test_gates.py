@@ -1,6 +1,7 @@
 """What each gate asks, number by number; that planted faults reach these numbers is tested through the flow."""
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from schemas.gates import (
     GroupFigures,
 )
 from schemas.reports import Difference, Metric
+from tasks.reporting.phrases import Words
 from tasks.segments import gates
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -119,6 +121,17 @@ FAULTS = {
     "broken tables": (lambda: good(broken=("segments.size",)), "published"),
     "tables not looked at": (lambda: good(broken=None), "published"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "none", "first"])
+def test_what_a_gate_says_has_its_chinese(fault):
+    """A marketer reads it on the page; names of gates and columns are no sentences."""
+    candidate = {"none": good, "first": lambda: good(**FIRST)}.get(fault) or FAULTS[fault][0]
+    policies = (POLICY, GateConfig(), GateConfig(slices=("gender",), min_slice_users=90), GateConfig(drift_reason="甲"))
+    for policy in policies:
+        found = gates.verdict(candidate(), policy)
+        for words in (found.counted, *(text for gate in found.gates for text in (gate.why, gate.bound))):
+            assert not re.search(r"[A-Za-z]{2,} [a-z]{2,}|: ", Words("zh").told(words)), words
 
 
 def test_a_better_candidate_is_promoted_and_so_is_a_first_one():

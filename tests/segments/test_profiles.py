@@ -122,7 +122,16 @@ def test_a_planted_taste_leads_its_segment():
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(3.54e-05, "0.0000354"), (0.0, "0"), (2.4, "2.4"), (-0.12345, "-0.123"), (999.6, "1000"), (123_456.0, "123,456")],
+    [
+        (3.54e-05, "≈0"),
+        (-3.54e-05, "≈0"),
+        (0.00123, "0.00123"),
+        (0.0, "0"),
+        (2.4, "2.4"),
+        (-0.12345, "-0.123"),
+        (999.6, "1000"),
+        (123_456.0, "123,456"),
+    ],
 )
 def test_a_mean_is_never_a_power_of_ten(value, words):
     assert _words.number(value) == words
@@ -230,6 +239,7 @@ def test_features_are_told_in_words_and_factors_are_not_told():
     assert not any("collaborative" in told for told in (*fresh.evidence, *lapsed.evidence))
     _, chinese = profiles(counts, {}, ids(2), config=DescribeConfig(language="zh"))
     assert chinese.evidence[0].startswith("距上次行为天数：均值 33")
+    assert "job: nurse：占用户的 100%，其他分群为 0%（" in chinese.evidence[1]
 
 
 def test_weak_evidence_says_so():
