@@ -49,7 +49,7 @@ def follow(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=580,
         check=False,
     )
 
