@@ -14,7 +14,8 @@ def markdown(told: Summary, mlflow: str) -> str:
         told: What the retrain tells at its end.
         mlflow: Address of MLflow's pages.
     """
-    parts = [_verdict(told), f"Chosen: {plain(told.chosen)}. {plain(told.reason)}", _segments(told)]
+    warning = [f"⚠ **{plain(told.warning)}**"] if told.warning else []
+    parts = [_verdict(told), *warning, f"Chosen: {plain(told.chosen)}. {plain(told.reason)}", _segments(told)]
     return "\n\n".join([*parts, *_became(told.lineage), _links(told, mlflow)])
 
 
@@ -31,7 +32,8 @@ def _verdict(told: Summary) -> str:
 
 
 def _segments(told: Summary) -> str:
-    rows = [(one.segment_id, one.name, f"{one.size:,}", f"{one.share:.1%}") for one in told.profiles]
+    named = [(one, f"{'⚠ ' * one.unclear}{one.name}") for one in told.profiles]
+    rows = [(one.segment_id, name, f"{one.size:,}", f"{one.share:.1%}") for one, name in named]
     return table(("segment", "name", "users", "share"), rows)
 
 
