@@ -32,6 +32,7 @@ from tasks.registry.promotion import mend
 from tasks.reporting.page import figures_of
 from tasks.reporting.summary import markdown
 from tasks.represent import represent
+from tasks.segments.unclear import warned
 from tasks.selection.choose import LIFT, SILHOUETTE, merit
 from tasks.selection.space import Candidate as Drawn
 from tasks.selection.space import expand
@@ -161,6 +162,7 @@ def summary(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict, pag
         profiles=outcome.profiles,
         metrics={**flat_metrics(outcome.contest.report.metrics), **figures_of(outcome, judged)},
         report=page,
+        warning=warned(outcome.profiles, day.settings.describe.language),
     )
     came = markdown(told, day.ledger.config.pages, day.settings.describe.language)
     create_markdown_artifact(came, key="summary", description=f"What came of the retrain of {day.name}")

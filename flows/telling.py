@@ -38,7 +38,9 @@ def words(told: object) -> Iterator[str]:
 def _(told: Summary) -> Iterator[str]:
     yield f"\n{told.segmentation}: {len(told.profiles)} segments, {told.chosen}"
     for profile in told.profiles:
-        yield _line(profile.segment_id, profile.size, profile.share, profile.name)
+        yield _line(profile.segment_id, profile.size, profile.share, f"{'⚠ ' * profile.unclear}{profile.name}")
+    if told.warning is not None:
+        yield f"warning   {told.warning}"
     for profile in told.profiles:
         if profile.renamed is not None:
             yield f"renamed   {profile.segment_id}: no longer “{profile.renamed}”, now “{profile.name}”"

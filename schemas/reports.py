@@ -173,6 +173,11 @@ class SegmentProfile(Report):
         None, description="which it keeps for as long as it lives; earlier versions recorded none"
     )
 
+    @property
+    def unclear(self) -> bool:
+        """Whether its name is one of last resort: it is made of no claim, and no person gave it."""
+        return self.cites == ()
+
 
 class Change(Report):
     """One line of a lineage."""

@@ -240,6 +240,7 @@ class Summary(Report):
     metrics: dict[str, float]
     texts: tuple[int, int] | None = Field(None, description="texts that were at hand, and texts that were encoded")
     report: str = Field(description="path of the HTML report")
+    warning: str | None = Field(None, description="what a person should see of the names; none: each says something")
 
     @property
     def mlflow_page(self) -> str:

@@ -63,6 +63,14 @@ def clustering(undirected: "sparse.csr_matrix") -> np.ndarray:
     return np.where(pairs_of_neighbours > 0, triangles / np.maximum(pairs_of_neighbours, 1), 0.0)
 
 
+def bridging(undirected: "sparse.csr_matrix", labels: np.ndarray) -> np.ndarray:
+    """(n,) share of a node's ties that lead out of its community, (n,) `labels`; NaN without ties."""
+    ties = ones(undirected).tocoo()
+    out = np.bincount(ties.row, labels[ties.row] != labels[ties.col], minlength=len(labels))
+    degree = row_sums(ones(undirected))
+    return out / np.where(degree > 0, degree, np.nan)
+
+
 def core_number(undirected: "sparse.csr_matrix") -> np.ndarray:
     """(n,) largest k such that the node is in a subgraph where all have k neighbours (Batagelj & Zaveršnik 2003)."""
     starts, neighbours = undirected.indptr, undirected.indices

@@ -6,6 +6,7 @@ A tie src → dst counts once, with the sum of its weights; ties of a user with 
 - `social_reciprocity`: 2 × mutual ties / (in + out), unknown without ties;
 - `social_clustering`: share of pairs of neighbours who are tied; `social_core`: core number;
 - `social_pagerank`: weighted PageRank × users, so 1 is the mean;
+- `social_bridging`: share of a user's ties that lead to other communities, unknown without ties;
 - `social_active`: 1 (active) if the user started a tie within `active_days` before `as_of`, else 0 (silent); a tie
   without a time always counts;
 - `social_community_00 …`: 1 for members of the largest, second largest, … community;
@@ -26,7 +27,7 @@ from schemas.artifacts import State
 from schemas.errors import DataError
 from schemas.tables import DST, EDGES, SRC, TIMESTAMP, USER_ID, WEIGHT, Bucket
 from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
-from tasks.features._graph import measures, spectral
+from tasks.features._graph import bridging, measures, spectral
 from tasks.features._matrix import Piece, pair_sums, sparse_matrix
 from tasks.numerics.communities import communities
 from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, population, until
@@ -141,6 +142,7 @@ def groups(graph: "sparse.csr_matrix", config: Config, seed: int) -> tuple[dict[
         facts = {"communities": len(sizes), "largest_communities": sizes[: config.communities].tolist()}
         for label in range(min(config.communities, int((sizes > 1).sum()))):
             columns[f"social_community_{label:02d}"] = (labels == label).astype(np.float64)
+        columns["social_bridging"] = bridging(around, labels)
     if config.axes:
         axes = spectral(around, config.axes, seed)
         columns |= {f"social_axis_{j:02d}": axes[:, j] for j in range(axes.shape[1])}

@@ -18,6 +18,7 @@ from tasks.models.told import labels_of
 from tasks.reporting import pictures
 from tasks.reporting.phrases import ENGLISH, Words
 from tasks.reporting.view import Picture, ReportView, SetAside, render
+from tasks.segments.unclear import warned
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_frames, read_table
 from tasks.stores.flat import flat_metrics
@@ -188,6 +189,7 @@ def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> P
         docs=linked(outcome.checks, path),
         pictures=inlined(shown),
         assigned=assigned(model.assignments),
+        warning=warned(outcome.profiles, day.settings.describe.language),
     )
     write_text(path, render(view))
     ledger.metrics(run.run_id, figures_of(outcome, judged))

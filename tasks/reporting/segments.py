@@ -11,6 +11,7 @@ from schemas.tables import ITEM_ID, ITEMS, TITLE, USER_ID, USER_VECTORS
 from tasks.models.keep import provisional
 from tasks.models.told import labels_of, users_of
 from tasks.reporting.marked import table
+from tasks.segments.codes import speaks
 from tasks.segments.colours import colours
 from tasks.segments.names import named
 from tasks.segments.profiles import LABEL, Counts, edges_of, merge, partial, profiles
@@ -35,6 +36,7 @@ def describe(
     counts, users = counted(day, built, vectors), built.assignments.rows
     found = profiles(counts, _titles(day.tables), lineage.ids, _silhouettes(built), config, cited, users)
     said = {p.segment_id for p in found if p.cites is not None or cited.get(p.segment_id) is None}
+    said -= {name for name, words in before.items() if cited.get(name) is not None and not speaks(words)}  # a code
     true = {name: words for name, words in before.items() if name in said}
     given = {name: words for name, words in config.names.items() if name in lineage.ids}
     called = tuple(_settled(p, before, given) for p in named(found, {**true, **given}, config.language))

@@ -18,7 +18,8 @@ def markdown(told: Summary, mlflow: str, language: str = "en") -> str:
     """
     say = Words(language)
     chosen = say("summary.chosen", candidate=plain(told.chosen), reason=plain(say.told(told.reason)))
-    parts = [_verdict(told, say), chosen, _segments(told, say)]
+    warning = [f"⚠ **{plain(told.warning)}**"] if told.warning else []
+    parts = [_verdict(told, say), *warning, chosen, _segments(told, say)]
     return "\n\n".join([*parts, *_became(told.lineage, say), _links(told, mlflow, say)])
 
 
@@ -36,7 +37,8 @@ def _verdict(told: Summary, say: Words) -> str:
 
 
 def _segments(told: Summary, say: Words) -> str:
-    rows = [(one.segment_id, one.name, f"{one.size:,}", f"{one.share:.1%}") for one in told.profiles]
+    named = [(one, f"{'⚠ ' * one.unclear}{one.name}") for one in told.profiles]
+    rows = [(one.segment_id, name, f"{one.size:,}", f"{one.share:.1%}") for one, name in named]
     head = ("summary.segment", "segments.name", "segments.users", "segments.share")
     return table([say(key) for key in head], rows)
 

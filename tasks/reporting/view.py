@@ -83,6 +83,7 @@ class ReportView(Report):
     validations: tuple[ValidationReport, ...] = ()
     docs: dict[str, str] = Field(default_factory=dict, description="stage -> link to its Data Docs")
     pictures: tuple[Picture, ...] = ()
+    warning: str | None = Field(None, description="of segments whose names say nothing")
 
     @property
     def chosen(self) -> EvaluationReport | None:

@@ -16,6 +16,8 @@ import numpy as np
 
 MIN_USERS = 5
 """Users behind a claim, at least."""
+FARTHEST = 25.0
+"""Pooled deviations, at most, of a difference: where a segment has one value and all others another, there is none."""
 
 
 class Lift(NamedTuple):
@@ -167,10 +169,11 @@ def differences(
         if min(n, m) < MIN_USERS:
             continue
         spread = max((squares - total**2 / n) + (rest_squares - rest**2 / m), 0.0)
-        deviation = np.sqrt(spread / max(n + m - 2, 1))
+        gap = total / n - rest / m
+        deviation = max(np.sqrt(spread / max(n + m - 2, 1)), abs(gap) / FARTHEST)
         if deviation <= 1e-9 * (1 + abs(rest / m)):
             continue
-        d = float((total / n - rest / m) / deviation)
+        d = float(gap / deviation)
         error = np.sqrt((n + m) / (n * m) + d**2 / (2 * (n + m)))
         z = quantile(compared or len(features))
         sure = abs(d) - z * float(error)

@@ -1,9 +1,10 @@
 """Names from evidence: distinct, repeatable, offline, and held against today's evidence at each retrain.
 
 A name is made of what a profile claims, most telling first: two categories (or terms, or attributes), a habit where
-activity, recency or breadth stand out, then more of both, then a title, until no other segment has the name. A segment
-whose claims are small "leans to" them, and one without claims says that it has no clear profile. With a name goes what
-it cites, so that the next retrain can tell whether it is still true.
+activity, recency or ties stand out, then more of both, then a title, until no other segment has the name. A segment
+whose claims are small "leans to" them, and one without claims that words can tell says that it has no clear profile
+(see unclear.py); a hash or a number is no word (see codes.py). With a name goes what it cites, so that the next retrain
+can tell whether it is still true.
 """
 
 import unicodedata
@@ -12,7 +13,8 @@ from itertools import count
 from typing import Literal, NamedTuple
 
 from schemas.reports import Claim, SegmentProfile
-from tasks.segments._words import phrase
+from tasks.segments._phrases import phrase
+from tasks.segments.codes import speaks
 from tasks.segments.profiles import SMALL, cite, strength, titled
 
 Language = Literal["en", "zh"]
@@ -84,9 +86,9 @@ def _likeness(name: str) -> frozenset[str]:
 def _proposals(profile: SegmentProfile, language: Language) -> Iterator[Part]:
     """Names from short to long; the last ones hold the id and a number, and never end."""
     form = _FORMS[language]
-    items = [Part(title, (cite(c),)) for c in profile.claims if c.kind == "item" and (title := _short(c.label))]
-    bases = _bases(_subjects(profile, strong=True), _adjectives(profile, language), form)
-    bases = bases or _weak_bases(profile, items, form)
+    items = _once((_short(c.label), c) for c in _told(profile) if c.kind == "item")
+    bases = _bases(_subjects(profile, strong=True), _adjectives(profile, language, strong=True), form)
+    bases = bases or _weak_bases(profile, items, language)
     yield from bases
     for item in items:
         if bases and item.text not in bases[0].text:
@@ -111,19 +113,31 @@ def _bases(subjects: list[Part], adjectives: list[Part], form: Mapping[str, str]
     return [_joined(form["comma"], [head, *adjectives[:n]]) for n in range(few, len(adjectives) + 1) for head in heads]
 
 
+def _told(profile: SegmentProfile) -> list[Claim]:
+    """The claims that words can tell: a hash or a number says nothing to a reader."""
+    return [claim for claim in profile.claims if speaks(claim.label)]
+
+
 def _subjects(profile: SegmentProfile, strong: bool) -> list[Part]:
     """What the segment is about: categories, or else terms; attributes only where neither is known of; each once."""
-    kind = next((k for k in ("category", "term", "trait") if any(c.kind == k for c in profile.claims)), None)
-    claims = [c for c in profile.claims if c.kind == kind and (strength(c) >= SMALL) == strong]
+    told = _told(profile)
+    kind = next((k for k in ("category", "term", "trait") if any(c.kind == k for c in told)), None)
+    claims = [c for c in told if c.kind == kind and (strength(c) >= SMALL) == strong]
     return _once((f"“{_short(c.label)}”" if kind == "term" else _short(c.label), c) for c in claims[:4])
 
 
-def _adjectives(profile: SegmentProfile, language: Language) -> list[Part]:
-    """Words for how the segment behaves, where the difference is at least of medium size."""
+def _adjectives(profile: SegmentProfile, language: Language, strong: bool) -> list[Part]:
+    """Words for how the segment behaves, where the difference is at least of medium size.
+
+    Args:
+        profile: With its claims.
+        language: Of the words.
+        strong: Whether it is surely so large; False: as measured, while it is sure only that there is one.
+    """
     found = []
-    for claim in profile.claims:
-        words = phrase(claim.key).adjectives if claim.kind == "feature" and claim.effect >= _LARGE else {}
-        if words:
+    for claim in _told(profile):
+        words = phrase(claim.key).adjectives if claim.kind == "feature" else {}
+        if words and speaks(words[language][0]) and (claim.effect if strong else strength(claim)) >= _LARGE:
             found.append((words[language][0 if claim.lift > 0 else 1], claim))
     return _once(found)
 
@@ -137,10 +151,13 @@ def _once(pairs: Iterable[tuple[str, Claim]]) -> list[Part]:
     return list(found.values())
 
 
-def _weak_bases(profile: SegmentProfile, items: list[Part], form: Mapping[str, str]) -> list[Part]:
-    """What to call a segment that no topic and no habit sets apart by more than a small effect."""
+def _weak_bases(profile: SegmentProfile, items: list[Part], language: Language) -> list[Part]:
+    """What to call a segment that no topic and no habit surely sets apart by more than a small effect."""
+    form = _FORMS[language]
     leaning = _subjects(profile, strong=False)
     heads = [_joined(form["and"], leaning[:n]) for n in range(min(2, len(leaning)), len(leaning) + 1) if n]
+    habits = _adjectives(profile, language, strong=False)
+    heads += [_joined(form["comma"], habits[:n]) for n in range(1, len(habits) + 1)]
     pairs = [Part(form["lean"].format(head.text), head.cites) for head in heads]
     return pairs or [Part(form["only"].format(item.text), item.cites) for item in items]
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from schemas.config import DescribeConfig
 from schemas.reports import Claim, SegmentProfile
-from tasks.segments import _words
+from tasks.segments import _phrases, _words
 from tasks.segments._counts import LABEL, Counts, edges_of, merge, partial
 from tasks.segments._lifts import Lift, common, differences, effect, event_shares, shares
+from tasks.segments.codes import speaks
 
 __all__ = ["LABEL", "SMALL", "Counts", "edges_of", "merge", "partial", "profiles", "strength", "titled"]
 
@@ -53,12 +54,17 @@ def profiles(
     found = []
     for label, name in enumerate(ids):
         told = {kind: [_claim(kind, lift, titles, config) for lift in lifts] for kind, lifts in sure[label].items()}
-        claims = {kind: [claim for claim in some if strength(claim) >= _TRIVIAL] for kind, some in told.items()}
+        claims = {kind: _worth_telling(some) for kind, some in told.items()}
         facts = (name, int(counts.users[label]), total, (silhouettes or {}).get(label))
         profile = _profile(claims, config.language, *facts)
         before = (cited or {}).get(name)
         found.append(profile.model_copy(update={"cites": before} if before and still_said(before, claims) else {}))
     return tuple(found)
+
+
+def _worth_telling(claims: Iterable[Claim]) -> list[Claim]:
+    """Claims that are not trivial, as they came; those of which a name can be made first."""
+    return sorted((one for one in claims if strength(one) >= _TRIVIAL), key=lambda one: not speaks(one.label))
 
 
 def cite(claim: Claim) -> str:
@@ -89,15 +95,15 @@ def _tables(counts: Counts) -> dict[str, dict[str, np.ndarray]]:
     def beside(table: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, np.ndarray]:
         return common({key: np.stack([row, users]) for key, row in table.items()})
 
-    told = {name: table for name, table in counts.features.items() if not _words.opaque(name)}
+    told = {name: table for name, table in counts.features.items() if not _phrases.opaque(name)}
     if counts.categories:  # shares of events say the same, and say it plainer
         told = {name: table for name, table in told.items() if not name.startswith("interest.affinity_")}
     return {
         "category": common(counts.categories),
         "item": beside(counts.items, counts.users),
         "term": beside(counts.terms, counts.writers),
-        "trait": common({name: table[[1, 0]] for name, table in told.items() if _words.is_share(name)}),
-        "feature": {name: table for name, table in told.items() if not _words.is_share(name)},
+        "trait": common({name: table[[1, 0]] for name, table in told.items() if _phrases.is_share(name)}),
+        "feature": {name: table for name, table in told.items() if not _phrases.is_share(name)},
     }
 
 
@@ -117,9 +123,9 @@ def _themes(found: Iterable[Lift]) -> list[Lift]:
     """One feature of each theme, for ten ways to be active are one claim: the strongest that a name can use, if any."""
     best: dict[str, Lift] = {}
     for lift in found:
-        phrase = _words.phrase(lift.key)
+        phrase = _phrases.phrase(lift.key)
         known = best.setdefault(phrase.theme, lift)
-        if phrase.adjectives and not _words.phrase(known.key).adjectives:
+        if phrase.adjectives and not _phrases.phrase(known.key).adjectives:
             best[phrase.theme] = lift
     return sorted(best.values(), key=lambda lift: (-lift.effect, lift.key))
 
@@ -144,7 +150,7 @@ def _label(kind: str, key: str, titles: Mapping[str, str], config: DescribeConfi
     if key in config.glossary:
         return titled(config.glossary[key])
     if kind in ("feature", "trait"):
-        phrase = _words.phrase(key)
+        phrase = _phrases.phrase(key)
         return titled(phrase.zh if config.language == "zh" else phrase.en)
     if kind == "category" and config.language == "zh":
         return titled(_words.GENRES_ZH.get(key, key))

@@ -7,7 +7,8 @@ import numpy as np
 
 from schemas.artifacts import State
 from schemas.errors import DataError
-from tasks.segments._words import compared, opaque
+from tasks.segments._phrases import opaque
+from tasks.segments._words import compared
 
 CAP = 8.0  # standard deviations; beyond, a value says no more than "very"
 MIN_PULL = 0.25  # a product of two deviations below this is no reason

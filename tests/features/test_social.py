@@ -74,6 +74,16 @@ def oracle(b):
     return graph
 
 
+def test_bridging_is_the_share_of_ties_out_of_ones_community():
+    """Two triangles of strong ties, one weak tie between them, and somebody without ties."""
+    inner = [(f"u{a}", f"u{b}", 5, None) for c in (0, 3) for a in range(c, c + 3) for b in range(c, c + 3) if a != b]
+    people = [f"u{number}" for number in range(7)]
+    b = {EDGES.name: edges([*inner, ("u0", "u3", 1, None)]), USERS.name: pl.DataFrame({USER_ID: people})}
+    found = run(b)["social_bridging"].to_list()
+    assert found == [pytest.approx(1 / 3), 0, 0, pytest.approx(1 / 3), 0, 0, None]
+    assert "social_bridging" not in run(b, Config(community="none")).columns
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_measures_equal_networkx(seed):
     b = random_bucket(seed=seed, ties=[60, 150, 250, 400, 900][seed])

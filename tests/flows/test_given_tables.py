@@ -83,5 +83,5 @@ def test_each_alone_ends_in_the_segments_that_stand_in_it(home, tmp_path, what):
     agreed = adjusted_rand_score([int(user[1:]) % GROUPS for user in found], list(map(str, found.values())))
     assert agreed > 0.75, agreed
     assert all(profile.claims for profile in told.profiles), "something sets each of them apart"
-    if what != "events without items":  # no name is made of the share of an event yet
-        assert not [profile.name for profile in told.profiles if "No clear profile" in profile.name]
+    assert not [profile.name for profile in told.profiles if profile.unclear]
+    assert told.warning is None

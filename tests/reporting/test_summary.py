@@ -5,6 +5,7 @@ from schemas.reports import Change, Gate, Lineage, SegmentProfile, Verdict
 from schemas.runs import Summary
 from tasks.reporting.marked import plain, table
 from tasks.reporting.summary import markdown
+from tasks.segments.unclear import warned
 
 GATES = (
     Gate(name="lift.model", passed=False, measured=0.1, bound=">= 0.2", why="too | low"),
@@ -46,6 +47,15 @@ def test_a_live_version_is_told_with_its_segments_and_where_to_read_on():
     assert "http://127.0.0.1:5000/#/models/shop/versions/3" in page
     assert "`/home/reports/shop/abc.html`" in page
     assert "members kept" not in page  # there was nothing before
+
+
+def test_segments_whose_names_say_nothing_are_warned_of_beside_the_verdict():
+    plain = SegmentProfile(segment_id="s2", name="No clear profile (s2)", size=400, share=0.25, cites=())
+    profiles = (told().profiles[0], plain)
+    page = markdown(told(profiles=profiles, warning=warned(profiles)), "")
+    assert "\n\n⚠ **1 of 2 segments has no clear profile: " in page.partition("Chosen")[0]
+    assert "| s2 | ⚠ No clear profile (s2) |" in page
+    assert "⚠" not in markdown(told(), "")
 
 
 def test_a_refused_version_is_told_with_every_gate_that_refused_it():

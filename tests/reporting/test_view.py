@@ -21,6 +21,7 @@ from schemas.reports import (
     Verdict,
 )
 from tasks.reporting.view import Picture, ReportView, SetAside, render, rows, sentence, unseen
+from tasks.segments.unclear import warned
 
 DETAILS = {
     "precision": 0.15, "recall": 0.11, "coverage": 0.2, "global_precision": 0.1, "global_recall": 0.07,
@@ -104,6 +105,22 @@ def test_everything_that_was_told_is_there():
     ):  # fmt: skip
         assert words in page.text, words
     assert ("a", {"href": "../docs/index.html"}) in page.tags
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "1 of 2 segments has no clear profile"), ("zh", "2 个分群中有 1 个特征不明显")],
+)
+def test_a_name_that_says_nothing_is_warned_of_at_the_top_and_marked_at_its_segment(language, words):
+    named = SegmentProfile(segment_id="s001", name="War", size=9, share=0.5, cites=("category:War",))
+    plain = SegmentProfile(segment_id="s002", name="No clear profile (s002)", size=9, share=0.5, cites=())
+    page = Page(render(view(profiles=(named, plain), warning=warned((named, plain), language))))
+    top, _, rest = page.text.partition("Skip to the segments")[2].partition("most telling")
+    assert words in top
+    assert "glossary" in top, "what to do about it"
+    assert rest.count("⚠ No clear profile (s002)") == 2
+    assert "⚠ War" not in rest
+    assert "⚠" not in Page(render(view(profiles=(named,), warning=warned((named,), language)))).text
 
 
 def test_it_is_self_contained_and_accessible():

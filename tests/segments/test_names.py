@@ -101,6 +101,49 @@ def test_weak_evidence_is_never_dressed_up():
     assert names([profile(1, claim("feature", "behaviour.events", lift=0.3, effect=0.1))], {})[0].startswith("No clear")
 
 
+def test_a_habit_that_is_sure_and_measured_large_is_leant_to():
+    """Sure that there is a difference, and of medium size as measured; of that size for sure it is not."""
+    habit = claim("feature", "behaviour.sessions", lift=-0.8, effect=0.1)
+    assert names([profile(1, habit)], {}) == ("Leaning to occasional users",)
+    assert names([profile(1, habit)], {}, "zh") == ("略偏低频用户",)
+    small = claim("feature", "behaviour.sessions", lift=-0.4, effect=0.1)
+    assert [one.unclear for one in named([profile(1, small), profile(2, habit)], {})] == [True, False]
+
+
+CODE = "26d31edc-603b-6c9f-2eb0-1257fe20a691"
+
+
+@pytest.mark.parametrize("kind", ["category", "term", "trait", "item"])
+def test_a_code_never_stands_in_a_name(kind):
+    (one,) = named([profile(1, claim(kind, CODE))], {})
+    assert (one.name, one.cites, one.unclear) == ("No clear profile (s001)", (), True)
+    (name,) = names([profile(1, claim(kind, CODE), claim(kind, "opera"))], {})
+    assert name in ("opera", "“opera”", "Fans of opera")
+    assert names([profile(1, claim(kind, CODE, label="Night owls"))], {})[0].strip("“”").endswith("Night owls")
+
+
+def test_a_code_never_stands_in_a_habit():
+    for key in (f"behaviour.share_{CODE}", f"attributes.attributes_{CODE}", f"interest.affinity_{CODE}"):
+        (one,) = named([profile(1, claim("feature", key, lift=2.0, label="told by the glossary"))], {})
+        assert one.unclear, one.name
+
+
+def test_social_segments_and_those_without_items_have_words_of_their_own():
+    said = {
+        "social.social_degree": ("Well-connected users", "Solitary users"),
+        "social.social_degree_in": ("Hubs that many tie to", "Users whom few tie to"),
+        "social.social_bridging": ("Bridges between communities", "Keeping to their community"),
+        "social.social_clustering": ("Tightly knit circles", "Loosely knit circles"),
+        "behaviour.share_add_to_cart": ("Many add to cart events", "Few add to cart events"),
+        "behaviour.weekday_sin": ("More active Tuesday–Thursday", "More active Friday–Sunday"),
+        "behaviour.gap_regularity": ("Regular visitors", "Irregular visitors"),
+        "attributes.attributes_loyalty_points": ("Loyalty points: high", "Loyalty points: low"),
+    }
+    for key, words in said.items():
+        more, less = (claim("feature", key, lift=lift) for lift in (2.0, -2.0))
+        assert names([profile(1, more), profile(2, less)], {}) == words
+
+
 def test_a_kept_name_is_kept_whatever_is_measured_and_taken_by_nobody_else():
     war = category("War")
     assert names([profile(1, war), profile(2, war)], {"s002": "WAR"}) == ("War (s001)", "WAR")

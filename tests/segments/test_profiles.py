@@ -12,7 +12,7 @@ from scipy import stats
 
 from schemas.config import DescribeConfig
 from schemas.tables import CATEGORIES, EVENTS, ITEM_ID, ITEMS, TEXT, TEXTS, USER_ID
-from tasks.segments import _lifts, _words
+from tasks.segments import _lifts, _phrases, _words
 from tasks.segments.profiles import LABEL, SMALL, Counts, merge, partial, profiles, strength, titled
 
 GENRES = ["Drama", "Comedy", "War", "Horror"]
@@ -269,6 +269,28 @@ def test_the_glossary_speaks_first_and_control_characters_never():
     assert titled("a\u202e b\tc") == "a b c"
 
 
+def test_a_value_that_all_of_a_segment_have_and_nobody_else_is_claimed():
+    users, labels = [f"u{i}" for i in range(80)], np.arange(80) % 4
+    frame = pl.DataFrame({USER_ID: users, "share_view": (labels == 0).astype(float), "share_buy": np.full(80, 0.1) * 3})
+    assigned = pl.DataFrame({USER_ID: users, LABEL: labels.astype(np.int32)})
+    found = profiles(partial({}, assigned, {"behaviour": frame}, 4), {}, ids(4))
+    (told,) = found[0].claims
+    assert (told.key, told.inside, told.elsewhere, told.lift) == ("behaviour.share_view", 1.0, 0.0, _lifts.FARTHEST)
+    assert 0 < told.low < told.lift
+    assert {claim.key for one in found for claim in one.claims} == {"behaviour.share_view"}, "not of equals"
+
+
+def test_what_words_can_tell_comes_before_codes():
+    users, labels = [f"u{i}" for i in range(200)], np.arange(200) % 2
+    codes = {f"attributes_{name}=d41d8cd98f00b204e9800998ecf8427e": labels.astype(float) for name in "abc"}
+    plain = np.where(np.arange(200) % 10 < 2, 0.0, labels)
+    frame = pl.DataFrame({USER_ID: users, **codes, "attributes_signup_channel=app": plain})
+    assigned = pl.DataFrame({USER_ID: users, LABEL: labels.astype(np.int32)})
+    _, own = profiles(partial({}, assigned, {"attributes": frame}, 2), {}, ids(2))
+    assert own.claims[0].label == "signup channel: app"
+    assert len(own.claims) == 2
+
+
 def test_small_claims_come_after_all_others():
     bucket, assigned, features = world(users=1000, taste=0.12, seed=9)
     for profile in profiles(partial(bucket, assigned, features, 4), {}, ids(4)):
@@ -291,5 +313,5 @@ def test_a_community_has_words_and_an_axis_has_none(language, label):
 
 def test_a_column_of_another_family_is_no_community():
     name = "own.social_community_red"
-    assert _words.phrase(name).en == "social community red"
-    assert not _words.is_share(name)
+    assert _phrases.phrase(name).en == "social community red"
+    assert not _phrases.is_share(name)
