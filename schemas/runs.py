@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from schemas.artifacts import ArtifactRef, Fitted
+from schemas.pages import Pages
 from schemas.reports import (
     Accounting,
     Choice,
@@ -240,16 +241,7 @@ class Summary(Report):
     metrics: dict[str, float]
     texts: tuple[int, int] | None = Field(None, description="texts that were at hand, and texts that were encoded")
     report: str = Field(description="path of the HTML report")
-
-    @property
-    def mlflow_page(self) -> str:
-        """The run's page, below MLflow's address and `/#/`; without the words behind `?` it lacks runs and registry."""
-        return f"experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
-
-    @property
-    def mlflow_curves(self) -> str:
-        """The run's charts there: silhouette, within-cluster squares, stability and lift against k come first."""
-        return self.mlflow_page.replace("?", "/model-metrics?")
+    pages: Pages
 
     @property
     def promoted(self) -> bool:

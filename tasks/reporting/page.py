@@ -16,6 +16,7 @@ from tasks.candidates.candidate import EXTRAS, LABELS
 from tasks.disk.artifacts import load_state, write_text
 from tasks.models.told import labels_of
 from tasks.reporting import pictures
+from tasks.reporting.summary import REPORT
 from tasks.reporting.view import Picture, ReportView, SetAside, render
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_frames, read_table
@@ -179,7 +180,7 @@ def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> P
     )
     write_text(path, render(view))
     ledger.metrics(run.run_id, figures_of(outcome, judged))
-    ledger.files(run.run_id, path, "report")
+    ledger.files(run.run_id, path, REPORT)
     for picture in drawings:
         ledger.figure(run.run_id, picture.caption, picture.figure)
     return path

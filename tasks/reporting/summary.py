@@ -1,21 +1,32 @@
 """The one page of Markdown that tells what came of a retrain, on its flow run in Prefect."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from schemas.reports import Lineage
 from schemas.runs import Summary
 from tasks.reporting.marked import plain, table
 
+REPORT = "report"
+"""The folder of a run's files in which MLflow has the report."""
+CURVES = "/model-metrics"
+"""A run's charts: silhouette, within-cluster squares, stability and lift against k come first."""
 
-def markdown(told: Summary, mlflow: str) -> str:
-    """Verdict and why, the segments, what became of those before, and where to read on.
 
-    Args:
-        told: What the retrain tells at its end.
-        mlflow: Address of MLflow's pages.
-    """
+def run_page(mlflow: str, experiment: str, run: str, part: str = "") -> str:
+    """A page of a run; without the words behind `?` it lacks runs and registry."""
+    return f"{mlflow}/#/experiments/{experiment}/runs/{run}{part}?workflowType=machine_learning"
+
+
+def report_page(mlflow: str, experiment: str, run: str, report: Path) -> str:
+    """Where MLflow shows a report: pages of a server may not open a file."""
+    return run_page(mlflow, experiment, run, f"/artifacts/{REPORT}/{report.name}")
+
+
+def markdown(told: Summary) -> str:
+    """Verdict and why, the segments, what became of those before, and where to read on."""
     parts = [_verdict(told), f"Chosen: {plain(told.chosen)}. {plain(told.reason)}", _segments(told)]
-    return "\n\n".join([*parts, *_became(told.lineage), _links(told, mlflow)])
+    return "\n\n".join([*parts, *_became(told.lineage), _links(told)])
 
 
 def _verdict(told: Summary) -> str:
@@ -54,8 +65,10 @@ def _became(lineage: Lineage) -> Iterator[str]:
     yield table(("", "before", "now", "members kept", "cosine"), rows)
 
 
-def _links(told: Summary, mlflow: str) -> str:
-    run = f"[Run in MLflow]({mlflow}/#/{told.mlflow_page})"
-    curves = f"[quality against k]({mlflow}/#/{told.mlflow_curves})"
+def _links(told: Summary) -> str:
+    mlflow, run_id = told.pages.mlflow, (told.experiment_id, told.run_id)
+    run = f"[Run in MLflow]({run_page(mlflow, *run_id)})"
+    curves = f"[quality against k]({run_page(mlflow, *run_id, CURVES)})"
     model = f"[version {told.model_version}]({mlflow}/#/models/{told.segmentation}/versions/{told.model_version})"
-    return f"{run} · {curves} · {model} · report: `{told.report}`"
+    report = f"[report]({report_page(mlflow, *run_id, Path(told.report))})"
+    return f"{run} · {curves} · {model} · {report} (`{told.report}`)"
