@@ -6,6 +6,7 @@ import typer
 
 from flows.options import Config, Overrides
 from schemas.errors import FenqunError, Refused
+from tasks.health.served import MLFLOW, PORTS, PREFECT
 from tasks.stores.home import home
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def _port(number: str | int) -> int:
 def ui(
     prefect_port: Annotated[
         int, typer.Option("--prefect-port", metavar="PORT", parser=_port, help="Port of Prefect.")
-    ] = 4200,
+    ] = PORTS[PREFECT],
     mlflow_port: Annotated[
         int, typer.Option("--mlflow-port", metavar="PORT", parser=_port, help="Port of MLflow.")
-    ] = 5000,
+    ] = PORTS[MLFLOW],
 ) -> None:
     """Serves Prefect, MLflow and the deployments on loopback."""
     from flows.servers import serve

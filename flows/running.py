@@ -8,6 +8,7 @@ from contextvars import copy_context
 from threading import Thread
 from typing import Any
 
+from flows.stages import Stages
 from schemas.errors import FenqunError
 from schemas.secrets import redact
 from tasks.disk.key import shown_to_prefect
@@ -21,10 +22,12 @@ def here(flow: str, **arguments: Any) -> Any:
     Raises:
         FenqunError: a Prefect server is configured and does not answer.
     """
-    with prefect_starting():
-        module = importlib.import_module(f"flows.{flow}")
-        settle()
-    return getattr(module, flow)(**arguments)
+    with Stages() as stages:
+        with stages.at("start"), prefect_starting():
+            module = importlib.import_module(f"flows.{flow}")
+            settle()
+        with stages.of_flow():
+            return getattr(module, flow)(**arguments)
 
 
 def configured() -> tuple[str | None, bool]:

@@ -4,8 +4,9 @@ import os
 
 import uvicorn
 
-from flows.servers import HOST, check_free
+from flows.servers import check_free
 from schemas.config import LedgerConfig
+from tasks.health.served import HOST
 from tasks.models.fetch import model_folder
 from tasks.registry.readers import expect
 from tasks.serving.apps import scoring

@@ -17,13 +17,13 @@ from flows.deployments import deployments
 from schemas.errors import FenqunError, UsageError
 from tasks.disk import database
 from tasks.disk.key import authorization, closed, key, shown_to_prefect
+from tasks.health.served import HOST, MLFLOW, PREFECT, serving
 from tasks.serving.door import PARAMETER, behind_door
 from tasks.stores.home import home, made
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-HOST = "127.0.0.1"
 TRAINING = "?workflowType=machine_learning"
 """MLflow's UI opens for chat applications, without runs and registry, unless the address behind the # says this."""
 
@@ -180,4 +180,5 @@ def serve(prefect_port: int, mlflow_port: int) -> None:
         print(f"MLflow   {pages[1]}/{asked}#/experiments{TRAINING}", flush=True)
         from prefect import serve as serve_all
 
-        serve_all(*served, pause_on_shutdown=False)
+        with serving(home(), {PREFECT: pages[0], MLFLOW: pages[1]}):
+            serve_all(*served, pause_on_shutdown=False)

@@ -8,6 +8,7 @@ from typing import Any, overload
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 
 from flows.config import RetrainConfig, from_text, to_text
 from schemas.artifacts import RunContext
@@ -25,6 +26,7 @@ from tasks.disk.artifacts import code_version
 from tasks.embed import embed
 from tasks.evaluate import evaluate
 from tasks.featurize import featurize
+from tasks.health.pages import pages
 from tasks.models.today import recipe
 from tasks.plugins.find import settle
 from tasks.prove import prove
@@ -163,7 +165,8 @@ def summary(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict, pag
         metrics={**flat_metrics(outcome.contest.report.metrics), **figures_of(outcome, judged)},
         report=page,
         warning=warned(outcome.profiles, day.settings.describe.language),
+        pages=pages(day.context.home, get_current_settings().ui_url, day.ledger.config),
     )
-    came = markdown(told, day.ledger.config.pages, day.settings.describe.language)
+    came = markdown(told, day.settings.describe.language)
     create_markdown_artifact(came, key="summary", description=f"What came of the retrain of {day.name}")
     return told

@@ -6,14 +6,16 @@ Another type of result is told by its fields; where that says too little, the fl
 
 from collections.abc import Iterator, Mapping
 from functools import singledispatch
+from pathlib import Path
 from typing import Any
 
 import typer
 from pydantic import BaseModel, TypeAdapter
 
 from schemas.asked import Checked, Exported, Listed, Sampled, Told
-from schemas.config import LedgerConfig
 from schemas.runs import Decided, Served, Summary
+from tasks.health.served import MLFLOW, PREFECT
+from tasks.reporting.summary import CURVES, run_page
 
 
 def tell(told: object, as_json: bool = False) -> None:
@@ -52,11 +54,21 @@ def _(told: Summary) -> Iterator[str]:
     new = "new" if told.new_version else "registered before, identical content"
     yield f"\nMLflow    run {told.run_id}, model {told.segmentation} version {told.model_version} ({new})"
     yield from _judged(told)
-    yield f"report    {told.report}"
-    yield "\nmake ui, then open"
-    yield f"  Prefect  http://127.0.0.1:4200/runs/flow-run/{told.prefect_run}"
-    yield f"  MLflow   {LedgerConfig().pages}/#/{told.mlflow_page}"
-    yield f"  k        {LedgerConfig().pages}/#/{told.mlflow_curves}"
+    yield f"report    {Path(told.report).as_uri()}"
+    yield from _pages(told)
+
+
+def _pages(told: Summary) -> Iterator[str]:
+    """Where the run can be looked at, now or once it is served."""
+    mlflow, run = told.pages.mlflow, (told.experiment_id, told.run_id)
+    lines = (
+        (PREFECT, f"  Prefect  {told.pages.prefect}/runs/flow-run/{told.prefect_run}"),
+        (MLFLOW, f"  MLflow   {run_page(mlflow, *run)}"),
+        (MLFLOW, f"  k        {run_page(mlflow, *run, CURVES)}"),
+    )
+    for head, closed in (("open", False), ("make ui, then open", True)):
+        if some := [line for whose, line in lines if (whose in told.pages.closed) == closed]:
+            yield from (f"\n{head}", *some)
 
 
 def _line(segment_id: str, users: int, share: float, name: str) -> str:

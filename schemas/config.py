@@ -284,8 +284,8 @@ class LedgerConfig(Section):
     log_figures: bool = Field(True, description="draw and log figures with each run")
 
     @property
-    def pages(self) -> str:
-        """Address of MLflow's pages, without user or password; of a database: where `fenqun ui` shows it."""
+    def server(self) -> str | None:
+        """Address of MLflow's pages, where it is known without user or password; None of a database."""
         address = self.tracking_uri or ""
         known = address.startswith(("http://", "https://")) and not {"@", "$"} & {*address}
-        return address.rstrip("/") if known else "http://127.0.0.1:5000"
+        return address.rstrip("/") if known else None

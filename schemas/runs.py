@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from schemas.artifacts import ArtifactRef, Fitted
+from schemas.pages import Pages
 from schemas.reports import (
     Accounting,
     Choice,
@@ -241,16 +242,7 @@ class Summary(Report):
     texts: tuple[int, int] | None = Field(None, description="texts that were at hand, and texts that were encoded")
     report: str = Field(description="path of the HTML report")
     warning: str | None = Field(None, description="what a person should see of the names; none: each says something")
-
-    @property
-    def mlflow_page(self) -> str:
-        """The run's page, below MLflow's address and `/#/`; without the words behind `?` it lacks runs and registry."""
-        return f"experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
-
-    @property
-    def mlflow_curves(self) -> str:
-        """The run's charts there: silhouette, within-cluster squares, stability and lift against k come first."""
-        return self.mlflow_page.replace("?", "/model-metrics?")
+    pages: Pages
 
     @property
     def promoted(self) -> bool:

@@ -1,13 +1,14 @@
-"""A meter whose line stands on the terminal and, as a progress artifact, on the run's page in Prefect."""
+"""A meter whose line who watches sees in the terminal and, as a progress artifact, on the run's page in Prefect."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TextIO, cast
+from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from tasks.execution.shown import SHOWS
 
 DONE = 100.0
 
@@ -20,19 +21,11 @@ class Meter:
         publish: Hears the percentage and the line too.
         unit: What is counted, such as texts: then the line tells how many a second.
         every: Seconds between two tellings, at least.
-        stream: Where the line goes; a terminal sees one line move, a file a line now and then.
     """
 
-    def __init__(
-        self,
-        what: str,
-        publish: Callable[[float, str], object],
-        unit: str = "",
-        every: float = 1.0,
-        stream: TextIO | None = None,
-    ) -> None:
+    def __init__(self, what: str, publish: Callable[[float, str], object], unit: str = "", every: float = 1.0) -> None:
         self._what, self._publish, self._unit, self._every = what, publish, unit, every
-        self._stream = stream or sys.stderr
+        self._show = SHOWS.get()
         self._last = time.monotonic()
         self._first: tuple[float, int] | None = None
 
@@ -50,9 +43,8 @@ class Meter:
 
     def close(self) -> None:
         """Tells that all is done."""
-        line = f"{self._what}: done"
-        self._publish(DONE, line)
-        self._show(line, end="\n")
+        self._publish(DONE, f"{self._what}: done")
+        self._show("")
 
     def _pace(self, done: int, of: int, now: float) -> str:
         """Speed and time left since the first telling: what came before it was loading."""
@@ -62,11 +54,6 @@ class Meter:
         rate = (done - base) / (now - begun)
         minutes, seconds = divmod(round((of - done) / rate), 60)
         return f"{f', {rate:,.0f} {self._unit}/s' if self._unit else ''}, {minutes}:{seconds:02d} left"
-
-    def _show(self, line: str, end: str = "") -> None:
-        text = f"\r\x1b[2K{line}{end}" if self._stream.isatty() else f"{line}\n"
-        self._stream.write(text)
-        self._stream.flush()
 
 
 @contextmanager

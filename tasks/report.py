@@ -7,7 +7,9 @@ from prefect.cache_policies import NO_CACHE
 from schemas.gates import GateInput
 from schemas.reports import Verdict
 from schemas.runs import Outcome
+from tasks.health.pages import pages
 from tasks.reporting import page
+from tasks.reporting.summary import report_page
 from tasks.stores.book import Day
 
 
@@ -15,5 +17,8 @@ from tasks.stores.book import Day
 def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> str:
     """Writes the HTML report and links it."""
     path = page.report(day, outcome, judged, verdict)
-    create_link_artifact(path.as_uri(), link_text=f"Report of {day.name}", key="report")
+    run, ledger = day.context, day.ledger
+    mlflow = pages(run.home, None, ledger.config).mlflow
+    address = report_page(mlflow, ledger.experiment_id, run.run_id, path)
+    create_link_artifact(address, link_text=f"Report of {day.name}", key="report")
     return str(path)

@@ -1,12 +1,11 @@
 """The moving line: percent, speed and time left, not more often than asked for."""
 
-import io
-
 import pytest
 
 from tasks import _progress as progress
 from tasks._progress import Meter
 from tasks.execution.scheduler import part
+from tasks.execution.shown import SHOWS
 
 
 @pytest.fixture
@@ -16,16 +15,33 @@ def clock(monkeypatch):
     return now
 
 
-def test_it_tells_speed_and_time_left_since_the_first_batch(clock):
-    heard, stream = [], io.StringIO()
-    meter = Meter("encode", lambda percent, line: heard.append((percent, line)), "texts", stream=stream)
+@pytest.fixture
+def shown():
+    """What a command that watches would show."""
+    lines = []
+    token = SHOWS.set(lines.append)
+    yield lines
+    SHOWS.reset(token)
+
+
+def test_it_tells_speed_and_time_left_since_the_first_batch(clock, shown):
+    heard = []
+    meter = Meter("encode", lambda percent, line: heard.append((percent, line)), "texts")
     for second, done in ((30, 100), (30.5, 300), (32, 1100)):
         clock[0] = second
         meter(done, 10_100)
     meter.close()
     assert [line for _, line in heard] == ["encode: 1 %", "encode: 11 %, 500 texts/s, 0:18 left", "encode: done"]
     assert heard[-1][0] == 100.0
-    assert stream.getvalue().splitlines() == [line for _, line in heard]
+    assert shown == ["encode: 1 %", "encode: 11 %, 500 texts/s, 0:18 left", ""], "the moving line comes back at the end"
+
+
+def test_nobody_who_does_not_watch_is_shown_anything(clock, capsys):
+    meter = Meter("encode", lambda *_: None)
+    clock[0] = 5
+    meter(1, 4)
+    meter.close()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_artifact_is_made_with_the_first_progress_and_only_then(clock, monkeypatch):

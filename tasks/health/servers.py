@@ -10,24 +10,26 @@ from urllib.parse import urlsplit
 
 from schemas.health import Finding
 from tasks.disk.key import authorization, local
+from tasks.health.served import HOST, MLFLOW, PORTS, PREFECT, served
 
-HOST = "127.0.0.1"
-PORTS = (("Prefect", 4200, "/api/health", "--prefect-port"), ("MLflow", 5000, "/health", "--mlflow-port"))
+ASKED = ((PREFECT, "/api/health", "--prefect-port"), (MLFLOW, "/health", "--mlflow-port"))
+"""Of each server: what it answers while it is well, and the option of `fenqun ui` that gives it another port."""
 SECONDS = 3
 
 
 def servers(home: str, api: str | None) -> list[Finding]:
-    """The default ports of `fenqun ui`, and the configured Prefect server.
+    """The ports of `fenqun ui`, its own where it serves and the default ones else, and the configured Prefect server.
 
     Args:
         home: The state folder, whose key our servers ask for.
         api: Address of Prefect's API, as Prefect has it; None: a command starts a server of its own.
     """
-    return [*(_port(home, *one) for one in PORTS), _prefect(home, api)]
+    ports = PORTS | {name: urlsplit(address).port or 80 for name, address in served(home).items()}
+    return [*(_port(home, name, ports[name], *one) for name, *one in ASKED), _prefect(home, api)]
 
 
 def _port(home: str, name: str, port: int, health: str, option: str) -> Finding:
-    """Who listens on a default port, if anybody."""
+    """Who listens on a port of `fenqun ui`, if anybody."""
     title = f"port {port}"
     with socket.socket() as probe:
         probe.settimeout(SECONDS)

@@ -17,6 +17,7 @@ from tasks.disk.artifacts import load_state, write_text
 from tasks.models.told import labels_of
 from tasks.reporting import pictures
 from tasks.reporting.phrases import ENGLISH, Words
+from tasks.reporting.summary import REPORT
 from tasks.reporting.view import Picture, ReportView, SetAside, render
 from tasks.segments.unclear import warned
 from tasks.stores.book import Day
@@ -193,7 +194,7 @@ def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> P
     )
     write_text(path, render(view))
     ledger.metrics(run.run_id, figures_of(outcome, judged))
-    ledger.files(run.run_id, path, "report")
+    ledger.files(run.run_id, path, REPORT)
     for picture in kept:
         ledger.figure(run.run_id, picture.caption, picture.figure)
     return path

@@ -1,26 +1,41 @@
 """The one page of Markdown that tells what came of a retrain, on its flow run in Prefect."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from schemas.reports import Lineage
 from schemas.runs import Summary
 from tasks.reporting.marked import plain, table
 from tasks.reporting.phrases import Words
 
+REPORT = "report"
+"""The folder of a run's files in which MLflow has the report."""
+CURVES = "/model-metrics"
+"""A run's charts: silhouette, within-cluster squares, stability and lift against k come first."""
 
-def markdown(told: Summary, mlflow: str, language: str = "en") -> str:
+
+def run_page(mlflow: str, experiment: str, run: str, part: str = "") -> str:
+    """A page of a run; without the words behind `?` it lacks runs and registry."""
+    return f"{mlflow}/#/experiments/{experiment}/runs/{run}{part}?workflowType=machine_learning"
+
+
+def report_page(mlflow: str, experiment: str, run: str, report: Path) -> str:
+    """Where MLflow shows a report: pages of a server may not open a file."""
+    return run_page(mlflow, experiment, run, f"/artifacts/{REPORT}/{report.name}")
+
+
+def markdown(told: Summary, language: str = "en") -> str:
     """Verdict and why, the segments, what became of those before, and where to read on.
 
     Args:
         told: What the retrain tells at its end.
-        mlflow: Address of MLflow's pages.
         language: Of the words: en or zh.
     """
     say = Words(language)
     chosen = say("summary.chosen", candidate=plain(told.chosen), reason=plain(say.told(told.reason)))
     warning = [f"⚠ **{plain(told.warning)}**"] if told.warning else []
     parts = [_verdict(told, say), *warning, chosen, _segments(told, say)]
-    return "\n\n".join([*parts, *_became(told.lineage, say), _links(told, mlflow, say)])
+    return "\n\n".join([*parts, *_became(told.lineage, say), _links(told, say)])
 
 
 def _verdict(told: Summary, say: Words) -> str:
@@ -63,9 +78,11 @@ def _became(lineage: Lineage, say: Words) -> Iterator[str]:
     yield table(("", *head), rows)
 
 
-def _links(told: Summary, mlflow: str, say: Words) -> str:
-    run = f"[{say('summary.run')}]({mlflow}/#/{told.mlflow_page})"
-    curves = f"[{say('summary.curves')}]({mlflow}/#/{told.mlflow_curves})"
+def _links(told: Summary, say: Words) -> str:
+    mlflow, run_id = told.pages.mlflow, (told.experiment_id, told.run_id)
+    run = f"[{say('summary.run')}]({run_page(mlflow, *run_id)})"
+    curves = f"[{say('summary.curves')}]({run_page(mlflow, *run_id, CURVES)})"
     version = say("summary.model", version=told.model_version)
     model = f"[{version}]({mlflow}/#/models/{told.segmentation}/versions/{told.model_version})"
-    return f"{run} · {curves} · {model} · {say('summary.report')} `{told.report}`"
+    report = f"[{say('summary.report')}]({report_page(mlflow, *run_id, Path(told.report))})"
+    return f"{run} · {curves} · {model} · {report} (`{told.report}`)"

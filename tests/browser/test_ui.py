@@ -143,11 +143,17 @@ def strangers(browser) -> set[str]:
     return {url for url in asked if url.startswith(("http", "ws")) and "//127.0.0.1:" not in url}
 
 
+def mlflow_errors(browser) -> list[str]:
+    """What went wrong on a page of MLflow's, but for what its pages say whatever they show."""
+    severe = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    return [message for message in severe if not re.search("/users/current|ResizeObserver loop", message)]
+
+
 def test_the_report_shows_its_segments_without_an_error(served: Served, browser):
-    report = Path(served.found(r"report +(\S+)"))
+    report = served.found(r"report +(file:\S+)")
     names = re.findall(r"^  s\d+ +\d+ users +[\d.]+%  (.+)$", served.printed, re.MULTILINE)
     assert len(names) >= 3
-    look(browser, report.as_uri(), "small", "Segments", *names)
+    look(browser, report, "small", "Segments", *names)
     severe = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     # What the page before asked for may fail after it was left (Prefect's has no icon): not the report's error.
     assert [message for message in severe if not message.startswith(served.prefect)] == []
@@ -189,7 +195,7 @@ def test_the_report_fits_a_phone_in_light_and_dark(served: Served, browser, sche
     feature = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
     try:
-        look(browser, Path(served.found(r"report +(\S+)")).as_uri(), "Segments")
+        look(browser, served.found(r"report +(file:\S+)"), "Segments")
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
         colours = "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
         ink, ground = (sum(map(int, re.findall(r"\d+", one)[:3])) for one in browser.execute_script(colours))
@@ -203,7 +209,8 @@ def test_the_report_fits_a_phone_in_light_and_dark(served: Served, browser, sche
 def test_mlflow_shows_the_run_and_its_candidates_at_the_printed_address(served: Served, browser):
     from selenium.webdriver.common.by import By
 
-    printed = served.found(r"MLflow +(http\S+)").replace("http://127.0.0.1:5000", served.mlflow)
+    printed = served.found(r"MLflow +(http\S+)")
+    assert printed.startswith(f"{served.mlflow}/#/"), "the port that it is served at"
     look(browser, printed, "retrain 2", "quality.silhouette", "Model training")
     experiment = re.search(r"experiments/(\d+)", printed).group(1)
     page = f"{served.mlflow}/#/experiments/{experiment}/runs{TRAINING}"
@@ -214,15 +221,13 @@ def test_mlflow_shows_the_run_and_its_candidates_at_the_printed_address(served: 
 
 
 def test_one_link_draws_quality_against_k(served: Served, browser):
-    printed = served.found(r"  k +(http\S+)").replace("http://127.0.0.1:5000", served.mlflow)
+    printed = served.found(r"  k +(http\S+)")
     look(browser, printed, "by_k/kmeans", "lift", "silhouette", "stability", "wcss", "(by_k/kmeans/wcss)")
     drawn = (
         "return [...document.querySelectorAll('.js-plotly-plot')].filter(p => p.querySelector('.scatterlayer path'))"
     )
     assert until(lambda: len(browser.execute_script(drawn)) >= 4, 20)
-    severe = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    mlflows = ("/users/current", "ResizeObserver loop")  # what its pages say whatever they show
-    assert [message for message in severe if not any(word in message for word in mlflows)] == []
+    assert mlflow_errors(browser) == []
 
 
 def test_the_view_of_the_runs_shows_what_they_were_decided_by(served: Served, browser):
@@ -273,6 +278,31 @@ def test_prefect_shows_the_run_and_its_artifacts(served: Served, browser):
     browser.find_element(By.XPATH, "//*[not(*)][normalize-space(.)='Artifacts']").click()
     keys = {"summary", "candidates", "segments", "gates", "report"}
     until(lambda: keys <= set(browser.execute_script("return document.body.innerText").split()), 20)
+
+
+def test_the_summary_in_prefect_links_the_report_where_it_is_served(served: Served, browser):
+    from selenium.webdriver.common.by import By
+
+    run = {"id": {"any_": [served.found(r"/runs/flow-run/(\S+)")]}}
+    found = asked(f"{served.prefect}/api/artifacts/filter", served.auth, flow_runs=run).raise_for_status().json()
+    (summary,) = [one for one in found if one["key"] == "summary"]
+    look(browser, f"{served.prefect}/artifacts/artifact/{summary['id']}", "Promoted", "Run in MLflow", "report")
+    before = browser.current_window_handle
+    browser.get_log("browser")  # forget what Prefect's page said
+    browser.find_element(By.LINK_TEXT, "report").click()
+    until(lambda: len(browser.window_handles) > 1 or served.mlflow in browser.current_url, 20)
+    browser.switch_to.window(browser.window_handles[-1])
+    try:
+        frame = until(lambda: browser.find_elements(By.CSS_SELECTOR, "iframe"), 40)[0]
+        assert mlflow_errors(browser) == []
+        assert strangers(browser) == set()
+        browser.switch_to.frame(frame)
+        until(lambda: "Segments" in browser.execute_script("return document.body.innerText"), 20)
+    finally:
+        browser.switch_to.default_content()
+        if browser.current_window_handle != before:
+            browser.close()
+            browser.switch_to.window(before)
 
 
 def test_a_person_starts_a_retrain_from_its_form_and_then_an_assignment(served: Served, browser):

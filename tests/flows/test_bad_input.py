@@ -170,12 +170,14 @@ def test_what_shows_in_the_run_stops_it_with_one_line(champion, capsys, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_terminal_shows_one_line_and_the_traceback_only_when_asked(champion, debug):
+def test_a_command_tells_the_stage_and_one_line_and_the_traceback_only_when_asked(champion, debug):
     path = written(champion, "no rows", IN_THE_RUN["no rows"][0])
     command = [sys.executable, "-m", "flows", *(["--debug"] if debug else []), *arguments(path, [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert ("Traceback" in done.stdout + done.stderr) == debug
     if not debug:
-        assert next(line for line in done.stderr.splitlines() if line.strip()).startswith("fenqun: ")
-        assert len(done.stderr.strip().splitlines()) == 1
+        *stages, failed, told = done.stderr.splitlines()
+        assert [line.split()[0] for line in stages] == ["start"]
+        assert failed.split()[:2] == ["ingest", "failed"]
+        assert told.startswith("fenqun: ")

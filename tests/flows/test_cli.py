@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from flows.__main__ import main
+from schemas.pages import Pages
 from schemas.reports import Gate, Lineage, Verdict
 from schemas.runs import Decided, Summary
 from tests.helpers.configs import SMALL
@@ -20,10 +21,11 @@ from tests.helpers.versions import NAME, make_live
 
 CONFIG = str(ROOT / "deployments" / "configs" / "synthetic.yaml")
 GATE = Gate(name="churn", passed=False, measured=0.4, bound="<= 0.1", why="too many move")
+PAGES = Pages(prefect="http://127.0.0.1:4300", mlflow="http://127.0.0.1:5100")
 SUMMARY = Summary(
     segmentation="shop", run_id="r", experiment_id="1", prefect_run="", model_version="7", new_version=True,
-    chosen="kmeans-k5", reason="best", verdict=Verdict(promoted=False, gates=(GATE,)), profiles=(), report="r.html",
-    metrics={"stability": float("nan"), "wcss": 2.0}, lineage=Lineage(ids=(), changes=(), next_number=1),
+    chosen="kmeans-k5", reason="best", verdict=Verdict(promoted=False, gates=(GATE,)), profiles=(), report="/r.html",
+    metrics={"stability": float("nan"), "wcss": 2.0}, lineage=Lineage(ids=(), changes=(), next_number=1), pages=PAGES,
 )  # fmt: skip
 REFUSED = Decided(
     segmentation=NAME,

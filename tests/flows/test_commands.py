@@ -11,6 +11,7 @@ from flows.__main__ import main
 from flows.running import prefect_starting
 from flows.telling import tell
 from schemas.errors import FenqunError
+from schemas.pages import Pages
 from schemas.reports import Gate, Lineage, Verdict
 from schemas.runs import Summary
 from tests.helpers.cli import parse
@@ -40,20 +41,42 @@ def test_looking_at_the_state_folder_leaves_nothing(home: Path, capsys):
     assert not home.exists() or not list(home.iterdir())
 
 
+GATE = Gate(name="churn", passed=False, measured=0.4, bound="<= 0.1", why="too many move")
+TOLD = Summary(
+    segmentation="shop", run_id="r", experiment_id="1", prefect_run="p", model_version="7", new_version=True,
+    chosen="kmeans-k5", reason="best", verdict=Verdict(promoted=False, gates=(GATE,)), profiles=(), metrics={},
+    lineage=Lineage(ids=(), changes=(), next_number=1), report="/home/ä b/r.html",
+    pages=Pages(prefect="http://127.0.0.1:4300", mlflow="http://127.0.0.1:5100"),
+)  # fmt: skip
+
+
 def test_a_refused_candidate_is_told_with_what_stays_and_how_to_promote_it_all_the_same(capsys):
-    gate = Gate(name="churn", passed=False, measured=0.4, bound="<= 0.1", why="too many move")
-    told = Summary(
-        segmentation="shop", run_id="r", experiment_id="1", prefect_run="", model_version="7", new_version=True,
-        chosen="kmeans-k5", reason="best", verdict=Verdict(promoted=False, gates=(gate,)), profiles=(), metrics={},
-        lineage=Lineage(ids=(), changes=(), next_number=1), report="r.html",
-    )  # fmt: skip
-    tell(told)
+    tell(TOLD)
     said = capsys.readouterr().out
     assert "refused   churn: too many move (bound <= 0.1)\n          what is live stays" in said
     (command,) = re.findall(r"fenqun (promote .*)$", said, re.MULTILINE)
     assert parse(command.split())["version"] == "7"
-    tell(told.model_copy(update={"verdict": Verdict(promoted=True, gates=(gate.model_copy(update={"passed": True}),))}))
+    tell(TOLD.model_copy(update={"verdict": Verdict(promoted=True, gates=(GATE.model_copy(update={"passed": True}),))}))
     assert "what is live stays" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("closed", "heads"),
+    [
+        ((), [("open", ["Prefect", "MLflow", "k"])]),
+        (("Prefect", "MLflow"), [("make ui, then open", ["Prefect", "MLflow", "k"])]),
+        (("MLflow",), [("open", ["Prefect"]), ("make ui, then open", ["MLflow", "k"])]),
+    ],
+)
+def test_pages_that_are_served_are_told_apart_from_those_that_would_be(capsys, closed, heads):
+    tell(TOLD.model_copy(update={"pages": TOLD.pages.model_copy(update={"closed": closed})}))
+    said = capsys.readouterr().out
+    assert "report    file:///home/%C3%A4%20b/r.html\n" in said, "an address that a browser opens"
+    blocks = said.partition("r.html\n")[2].strip("\n").split("\n\n")
+    found = [(head, [line.split()[0] for line in lines]) for head, *lines in map(str.splitlines, blocks)]
+    assert found == heads
+    assert "  Prefect  http://127.0.0.1:4300/runs/flow-run/p\n" in said
+    assert "  MLflow   http://127.0.0.1:5100/#/experiments/1/runs/r?workflowType=machine_learning\n" in said
 
 
 @pytest.mark.parametrize("port", ["0", "99999", "-1", "80x"])

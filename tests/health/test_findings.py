@@ -166,7 +166,7 @@ def test_little_disk_is_a_note_and_none_is_wrong(home, monkeypatch):
 )
 def test_who_listens_on_a_port(tmp_path, monkeypatch, body, expected, words):
     with listening(body) as port:
-        monkeypatch.setattr(servers, "PORTS", (("Prefect", port, "/api/health", "--prefect-port"),))
+        monkeypatch.setitem(servers.PORTS, "Prefect", port)
         found = one(servers.servers(str(tmp_path), None), f"port {port}")
     assert (found.state, found.found) == (expected, words)
     assert ("--prefect-port" in found.remedy) == (expected == "note")
@@ -178,7 +178,7 @@ def test_something_silent_on_a_port_is_told_as_well(tmp_path, monkeypatch):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         port = silent.getsockname()[1]
-        monkeypatch.setattr(servers, "PORTS", (("MLflow", port, "/health", "--mlflow-port"),))
+        monkeypatch.setitem(servers.PORTS, "MLflow", port)
         assert one(servers.servers(str(tmp_path), None), f"port {port}").state == "note"
 
 

@@ -1,6 +1,7 @@
 """The summary of a retrain on its flow run: everything is told, and the words of the data are never markup."""
 
 from schemas.config import LedgerConfig
+from schemas.pages import Pages
 from schemas.reports import Change, Gate, Lineage, SegmentProfile, Verdict
 from schemas.runs import Summary
 from tasks.reporting.marked import plain, table
@@ -33,19 +34,21 @@ def told(**changes: object) -> Summary:
         "lineage": BORN,
         "metrics": {},
         "report": "/home/reports/shop/abc.html",
+        "pages": Pages(prefect="", mlflow="http://127.0.0.1:5100"),
     }
     return Summary(**{**facts, **changes})
 
 
 def test_a_live_version_is_told_with_its_segments_and_where_to_read_on():
-    page = markdown(told(), "http://127.0.0.1:5000")
+    page = markdown(told())
     assert page.startswith("**Promoted: version 3 of shop is live.** 1 of 1 gates passed.")
     assert "Chosen: kmeans-k2. the highest lift" in page
     assert "| s1 | 喜欢\\*电影\\*\\|剧集 | 1,200 | 75.0% |" in page
-    assert "http://127.0.0.1:5000/#/experiments/7/runs/abc?workflowType=machine_learning" in page
-    assert "http://127.0.0.1:5000/#/experiments/7/runs/abc/model-metrics?workflowType=machine_learning" in page
-    assert "http://127.0.0.1:5000/#/models/shop/versions/3" in page
-    assert "`/home/reports/shop/abc.html`" in page
+    assert "http://127.0.0.1:5100/#/experiments/7/runs/abc?workflowType=machine_learning" in page
+    assert "http://127.0.0.1:5100/#/experiments/7/runs/abc/model-metrics?workflowType=machine_learning" in page
+    assert "http://127.0.0.1:5100/#/models/shop/versions/3" in page
+    report = "http://127.0.0.1:5100/#/experiments/7/runs/abc/artifacts/report/abc.html?workflowType=machine_learning"
+    assert f"[report]({report}) (`/home/reports/shop/abc.html`)" in page
     assert "members kept" not in page  # there was nothing before
 
 
@@ -59,7 +62,7 @@ def test_segments_whose_names_say_nothing_are_warned_of_beside_the_verdict():
 
 
 def test_a_refused_version_is_told_with_every_gate_that_refused_it():
-    page = markdown(told(verdict=Verdict(promoted=False, gates=GATES)), "")
+    page = markdown(told(verdict=Verdict(promoted=False, gates=GATES)))
     assert page.startswith("**Refused: version 3 of shop is not live; what was live stays.** 1 of 2 gates passed.")
     assert "\n\n- lift.model: too \\| low (bound \\>= 0.2)" in page
     assert "- churn" not in page
@@ -67,12 +70,12 @@ def test_a_refused_version_is_told_with_every_gate_that_refused_it():
 
 def test_who_overrode_is_told():
     assert "Overridden by ana: a \\*try\\*." in markdown(
-        told(verdict=Verdict(promoted=True, gates=GATES, override="ana: a *try*")), ""
+        told(verdict=Verdict(promoted=True, gates=GATES, override="ana: a *try*"))
     )
 
 
 def test_what_became_of_the_segments_before_is_told():
-    page = markdown(told(lineage=BORN.model_copy(update={"changes": (KEPT,), "moved_share": 0.02})), "")
+    page = markdown(told(lineage=BORN.model_copy(update={"changes": (KEPT,), "moved_share": 0.02})))
     assert "2.0% of the known users change segment." in page
     assert "| continued | s1 | s1 | 88% | 0.50 |" in page
 
@@ -88,14 +91,14 @@ def test_the_summary_speaks_chinese_where_the_segmentation_does():
 
 
 def test_words_of_the_data_are_never_markup():
-    page = markdown(told(), "")
+    page = markdown(told())
     assert "\\<b\\>a\\_b\\</b\\> \\# x" in page
     assert plain("a\n\n b\\`c`") == "a b\\\\\\`c\\`"
     assert table(("x",), [("a|b",)]) == "| x |\n| --- |\n| a\\|b |"
 
 
 def test_the_address_of_mlflow_has_no_secret():
-    assert LedgerConfig().pages == "http://127.0.0.1:5000"
-    assert LedgerConfig(tracking_uri="sqlite:////x.db").pages == "http://127.0.0.1:5000"
-    assert LedgerConfig(tracking_uri="https://mlflow.example.org/").pages == "https://mlflow.example.org"
-    assert "PASSWORD" not in LedgerConfig(tracking_uri="https://ana:${PASSWORD}@mlflow.example.org").pages
+    assert LedgerConfig().server is None
+    assert LedgerConfig(tracking_uri="sqlite:////x.db").server is None
+    assert LedgerConfig(tracking_uri="https://mlflow.example.org/").server == "https://mlflow.example.org"
+    assert LedgerConfig(tracking_uri="https://ana:${PASSWORD}@mlflow.example.org").server is None
