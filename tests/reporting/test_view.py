@@ -172,14 +172,15 @@ def test_in_chinese_everything_that_was_told_is_there():
         name="churn", passed=False, measured=0.4, bound="0 to 7 days", why="age of the newest event, days: 9.00"
     )
     late = (SetAside(table="events", column="timestamp", reason="after the moment the run looks at", rows=4),)
-    refused = Verdict(promoted=False, gates=(gate,))
+    kept = Gate(name="data.kept", passed=True, measured=1, bound="0 missing", why="all hold")
+    refused = Verdict(promoted=False, gates=(gate, kept))
     text = Page(render(view(language="zh", verdict=refused, set_aside=late))).text
     for words in (
         "films：1 个分群，第 3 版", "未通过", "使用方看到的仍是上一版", "老用户换群比例 3.1%", "0.140 至 0.160",
         "churn ：最新行为距今天数：9.00（要求：0 至 7 天）。", "同等规模的随机分群", "拆分", "跳到分群列表",
         "这些分群有用：按分群推荐的命中数比全局热门多 50.0%", "晚于本次运行的截止时刻", "按 gender 划分的用户群体",
         "2 条校验规则中通过 1 条；", "1 条未通过", "注册的分群本身（已见过评估段的 100%）",
-        "运行 abc · 模型 films 第 3 版",
+        "运行 abc · 模型 films 第 3 版", "data.kept ✓ 是 1 缺失 0 项 全部满足", "churn ✗ 否 0.400 0 至 7 天 最新行为",
     ):  # fmt: skip
         assert words in text, words
 
