@@ -55,10 +55,10 @@ def test_a_live_version_is_told_with_its_segments_and_where_to_read_on():
 def test_segments_whose_names_say_nothing_are_warned_of_beside_the_verdict():
     plain = SegmentProfile(segment_id="s2", name="No clear profile (s2)", size=400, share=0.25, cites=())
     profiles = (told().profiles[0], plain)
-    page = markdown(told(profiles=profiles, warning=warned(profiles)), "")
+    page = markdown(told(profiles=profiles, warning=warned(profiles)))
     assert "\n\n⚠ **1 of 2 segments has no clear profile: " in page.partition("Chosen")[0]
     assert "| s2 | ⚠ No clear profile (s2) |" in page
-    assert "⚠" not in markdown(told(), "")
+    assert "⚠" not in markdown(told())
 
 
 def test_a_refused_version_is_told_with_every_gate_that_refused_it():
@@ -82,7 +82,7 @@ def test_what_became_of_the_segments_before_is_told():
 
 def test_the_summary_speaks_chinese_where_the_segmentation_does():
     lineage = BORN.model_copy(update={"changes": (KEPT,), "moved_share": 0.02})
-    page = markdown(told(verdict=Verdict(promoted=False, gates=GATES), lineage=lineage), "", "zh")
+    page = markdown(told(verdict=Verdict(promoted=False, gates=GATES), lineage=lineage), "zh")
     assert page.startswith("**未通过：shop 第 3 版 没有上线，线上版本保持不变。** 2 项门禁中通过 1 项。")
     assert "| 分群 | 名称 | 用户数 | 占比 |" in page
     assert "| 延续 | s1 | s1 | 88% | 0.50 |" in page
