@@ -36,8 +36,6 @@ _WEEKEND = {"en": ("more active Tuesday–Thursday", "more active Friday–Sunda
 _MONDAY = {"en": ("more active Sunday–Tuesday", "more active Thursday–Friday"), "zh": ("周初较活跃", "周四周五较活跃")}
 _DAYS = {"en": ("always on the same weekdays", "on any weekday"), "zh": ("星期固定", "星期不固定")}
 _REPEATS = {"en": ("repeating the same items", "seldom the same item twice"), "zh": ("常重复同一物品", "少重复物品")}
-_VARIED = {"en": ("many different items", "few items again and again"), "zh": ("物品分散", "物品集中")}
-_FAVOURITE = {language: (words[1], words[0]) for language, words in _VARIED.items()}
 _BROAD = {"en": ("broad tastes", "focused tastes"), "zh": ("兴趣广泛", "兴趣专一")}
 _NICHE = {"en": ("niche tastes", "mainstream tastes"), "zh": ("偏好小众", "偏好大众")}
 _LONG = {"en": ("long-standing users", "new users"), "zh": ("老用户", "新用户")}
@@ -79,8 +77,8 @@ PHRASES: dict[str, Phrase] = {
     "weekday_concentration": Phrase("rhythm", "keeping to one weekday (0–1)", "星期集中度（0–1）", _DAYS),
     "distinct_items": Phrase("activity", "different items per user", "人均不同物品数", _ACTIVE),
     "repeat_share": Phrase("repeats", "share of repeated items", "重复物品占比", _REPEATS),
-    "item_entropy": Phrase("variety", "spread over items", "物品分散度", _VARIED),
-    "top_item_share": Phrase("variety", "share of the commonest item", "最常物品占比", _FAVOURITE),
+    "item_entropy": Phrase("activity", "spread over items", "物品分散度"),
+    "top_item_share": Phrase("activity", "share of the commonest item", "最常物品占比"),
     "value_sum": Phrase("money", "total value per user", "人均总金额", _SPEND),
     "value_mean": Phrase("money", "mean value of an event", "单次平均金额", _SPEND),
     "rating_mean": Phrase("ratings", "mean rating", "平均评分", _RATING),

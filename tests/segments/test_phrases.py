@@ -14,8 +14,9 @@ from tests.helpers.random_tables import synthetic_bucket
 
 HAN = re.compile("[\u4e00-\u9fff]")
 COORDINATES = r"collaborative\.collaborative_\d+|social\.social_axis_\d+|attributes\..*#\d+"
-WORDLESS = {"social.social_active"}
-"""Told as evidence; a name says whom one ties to instead."""
+WORDLESS = {"social.social_active", "behaviour.item_entropy", "behaviour.top_item_share"}
+"""Told as evidence; a name says instead whom one ties to, and how active one is: who repeats no item, as who rates
+films, has many items or few by that alone."""
 
 
 @pytest.fixture(scope="module")
