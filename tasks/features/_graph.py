@@ -7,6 +7,7 @@ import numpy as np
 if TYPE_CHECKING:
     from scipy import sparse
 
+LEAST = 0.4  # weight of a column of which neighbours share nothing: less, and hubs and bridges are found no more
 SMALL = 400  # nodes up to which the dense eigenproblem is solved: exact and no slower
 
 
@@ -69,6 +70,30 @@ def bridging(undirected: "sparse.csr_matrix", labels: np.ndarray) -> np.ndarray:
     out = np.bincount(ties.row, labels[ties.row] != labels[ties.col], minlength=len(labels))
     degree = row_sums(ones(undirected))
     return out / np.where(degree > 0, degree, np.nan)
+
+
+def weights(undirected: "sparse.csr_matrix", table: np.ndarray) -> np.ndarray:
+    """(d,) how much each column counts in a user's vector: its signal by the root of its redundancy.
+
+    Signal is the square of Moran's I (Moran 1950), the slope of the neighbours' mean on a node's own value, by the
+    largest of all columns, and LEAST at least: what belongs to a circle is shared in it, while an axis of noise is
+    shared the less. Redundancy is the sum of squared correlations with all columns, so that seven that all say how many
+    ties one has count little more than one.
+
+    Args:
+        undirected: (n, n) ties.
+        table: (n, d) values, NaN where unknown.
+    """
+    known = np.isfinite(table)
+    off = np.where(known, table - np.nansum(table, axis=0) / np.maximum(known.sum(axis=0), 1), 0.0)
+    degree = row_sums(undirected)
+    around = (undirected @ off) / np.where(degree > 0, degree, 1.0)[:, None]
+    squares = (off**2).sum(axis=0)
+    shared = np.maximum((off * around).sum(axis=0) / np.where(squares > 0, squares, 1.0), 0.0)
+    signal = (shared / max(shared.max(initial=0.0), 1e-9)) ** 2
+    unit = off / np.sqrt(np.where(squares > 0, squares, 1.0))
+    redundancy = ((unit.T @ unit) ** 2).sum(axis=0)
+    return np.maximum(signal, LEAST) / np.sqrt(np.maximum(redundancy, 1.0))
 
 
 def core_number(undirected: "sparse.csr_matrix") -> np.ndarray:

@@ -14,6 +14,7 @@ A tie src → dst counts once, with the sum of its weights; ties of a user with 
 
 Scope global: `finish` holds the graph, about 40 bytes per tie, and about 1 KB per tie while Louvain runs in networkx.
 `State` keeps one row of numbers and the id of every user of the fit; who was not there is unknown until the next fit.
+In vectors a column weighs what tied users share of it, by the root of how much other columns say the same.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from schemas.artifacts import State
 from schemas.errors import DataError
 from schemas.tables import DST, EDGES, SRC, TIMESTAMP, USER_ID, WEIGHT, Bucket
 from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
-from tasks.features._graph import bridging, measures, spectral
+from tasks.features._graph import bridging, measures, spectral, weights
 from tasks.features._matrix import Piece, pair_sums, sparse_matrix
 from tasks.numerics.communities import communities
 from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, population, until
@@ -103,7 +104,9 @@ def finish(partial: Partial, rng: np.random.Generator) -> State:
     columns |= {"social_active": active, **belonging}
     names = chosen(list(columns), config, "social")
     table = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
+    counted = weights((graph + graph.T).tocsr(), table.astype(np.float64))
     meta = {"columns": names, "users": len(users), "ties": int(graph.nnz), **facts}
+    meta["weights"] = dict(zip(names, counted.tolist(), strict=True))
     return State({"values": table, **pack_strings(users.to_list(), "users")}, meta)
 
 

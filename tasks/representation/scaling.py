@@ -1,7 +1,7 @@
 """Per-column fits: what replaces a missing value, what is clipped, logged, centred and scaled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -55,6 +55,12 @@ def join(parts: Sequence[Scaling]) -> Scaling:
     """The scalings of several blocks as one, in order."""
     named = [part.arrays() for part in parts]
     return Scaling(**{field.name: np.concatenate([part[field.name] for part in named]) for field in fields(Scaling)})
+
+
+def weighed(scaling: Scaling, weights: Sequence[float]) -> Scaling:
+    """The scaling with every scaled value, and its bound, times its column's weight."""
+    factors = np.array(weights, np.float64)
+    return replace(scaling, gain=scaling.gain * factors, bound=scaling.bound * factors)
 
 
 def fit_block(

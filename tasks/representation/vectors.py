@@ -10,7 +10,7 @@ from schemas.artifacts import State
 from schemas.config import MissingPolicy, OutlierPolicy, RepresentConfig
 from schemas.errors import DataError
 from tasks.representation.reduction import balance, delivered, kept_share, project, reducer, unit_rows
-from tasks.representation.scaling import Scaling, fit_block, join
+from tasks.representation.scaling import Scaling, fit_block, join, weighed
 
 Blocks = Mapping[str, np.ndarray]
 """One bucket: block name -> (n, d_b) float32, NaN where a value is unknown; all blocks hold the same n users."""
@@ -114,6 +114,7 @@ def fit(
     rng: np.random.Generator,
     missing: Mapping[str, MissingPolicy] | None = None,
     outliers: Mapping[str, OutlierPolicy] | None = None,
+    counted: Mapping[str, float] | None = None,
 ) -> Representation:
     """Fits scaling, balance and reduction in two passes over the buckets.
 
@@ -127,6 +128,7 @@ def fit(
         rng: Draws the sample and a random projection.
         missing: Policy per column, by `column` or `block.column`; the median where not named.
         outliers: Policy per column, likewise.
+        counted: `block.column` -> how much it counts in its block, where a family says so; 1 where not named.
 
     Raises:
         DataError: no users, or a block whose width is not that of its columns.
@@ -137,6 +139,7 @@ def fit(
     if not users:
         raise DataError("represent: there is no user to represent; check that events or texts are not empty")
     scaling = _fit_scaling(sample, columns, config, missing or {}, outliers or {})
+    scaling = weighed(scaling, [(counted or {}).get(f"{b}.{name}", 1.0) for b, own in columns.items() for name in own])
     mean, covariance = moments(stream(), columns, scaling)
     widths = [len(names) for names in columns.values()]
     factors = balance(covariance, widths, [config.weights.get(name, 1.0) for name in columns])

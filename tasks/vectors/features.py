@@ -20,7 +20,7 @@ from tasks.plugins.find import module_of
 from tasks.stores.buckets import Keep, Refs, contents, map_buckets, read_frames, reduce_buckets, scheduler
 from tasks.vectors.blocks import TEXT_BLOCK, feature_block, text_block
 from tasks.vectors.learner import CONTENT, Learned, Learner, keep_state
-from tasks.vectors.policies import by_output
+from tasks.vectors.policies import by_output, counted_by
 
 if TYPE_CHECKING:
     import polars as pl
@@ -163,12 +163,13 @@ def fit_representation(
         refs[TEXT_BLOCK] = texts.fitted.output
         columns[TEXT_BLOCK] = tuple(map(str, range(texts.encoder["dimension"])))
     known = contents(refs)
-    digest = fingerprint("represent", known, columns, config, *map(dict, policies), run.seed, run.code_version)
+    counted = counted_by(features)
+    digest = fingerprint("represent", known, columns, config, *map(dict, policies), counted, run.seed, run.code_version)
 
     def learn() -> State:
         rng = np.random.default_rng(run.seed)
         missing, outliers = by_output(policies[0], features), by_output(policies[1], features)
-        return fit(lambda: stream_blocks(refs), columns, config, rng, missing, outliers).state()
+        return fit(lambda: stream_blocks(refs), columns, config, rng, missing, outliers, counted).state()
 
     state = keep_state(run, "state-represent", digest, learn)
     keys = [fingerprint("vectors", state.meta[CONTENT], run.code_version, content) for content in known]

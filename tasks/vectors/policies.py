@@ -1,4 +1,4 @@
-"""Policies of input columns, such as users.age, as policies of the feature columns that speak of them alone."""
+"""What columns of families count; and policies of input columns, such as users.age, as those of feature columns."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -24,6 +24,12 @@ def by_output(policies: Mapping[str, Policy], features: Mapping[str, Fitted]) ->
             if source in policies and not {output, f"{kind}.{output}"} & policies.keys():
                 made[f"{kind}.{output}"] = _in_unit(policies[source], output, meta)
     return made
+
+
+def counted_by(features: Mapping[str, Fitted]) -> dict[str, float]:
+    """`family.column` -> how much it counts in its family's block, of families whose state says so."""
+    told = ((kind, load_state(fitted.state).meta.get("weights", {})) for kind, fitted in features.items())
+    return {f"{kind}.{name}": weight for kind, weights in told for name, weight in weights.items()}
 
 
 def _in_unit(policy: Policy, output: str, meta: Mapping[str, Any]) -> Policy:

@@ -58,3 +58,17 @@ def test_a_policy_of_the_output_is_more_telling(made):
     near, far = (MissingPolicy(fill="constant", constant=value) for value in (1.0, 9.0))
     filled = scaling(made, {f"{EVENTS.name}.{VALUE}": far, "behaviour.value_sum": near}, {})
     assert (filled["value_sum"][0], filled["value_mean"][0]) == (1.0, 9.0)
+
+
+def test_what_a_family_says_its_columns_count_scales_them(tmp_path, monkeypatch):
+    run, refs, social = a_run(tmp_path), written(tmp_path, buckets()), plugin("features", "social")
+    families = {"social": fit_family(refs, social.Config(), run, HERE)}
+    gains = []
+    for counted in (None, {}):
+        if counted is not None:
+            monkeypatch.setattr("tasks.vectors.features.counted_by", lambda features: {})
+        state = load_state(fit_representation(families, None, RepresentConfig(), ({}, {}), run, HERE).state)
+        gains.append(state.arrays["gain"])
+    weights = load_state(families["social"].state).meta["weights"]
+    assert 0 < min(weights.values()) < 0.5 < max(weights.values())
+    np.testing.assert_allclose(gains[0], gains[1] * np.array(list(weights.values())))
