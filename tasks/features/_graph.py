@@ -7,7 +7,7 @@ import numpy as np
 if TYPE_CHECKING:
     from scipy import sparse
 
-LEAST = 0.5  # weight of a column of which neighbours share nothing: less, and hubs and bridges are found no more
+LEAST = 0.4  # weight of a column of which neighbours share nothing: less, and hubs and bridges are found no more
 SMALL = 400  # nodes up to which the dense eigenproblem is solved: exact and no slower
 
 
@@ -75,9 +75,10 @@ def bridging(undirected: "sparse.csr_matrix", labels: np.ndarray) -> np.ndarray:
 def weights(undirected: "sparse.csr_matrix", table: np.ndarray) -> np.ndarray:
     """(d,) how much each column counts in a user's vector: its signal by the root of its redundancy.
 
-    Signal is the squared correlation of a node's value with its neighbours' mean, at least LEAST: what belongs to a
-    circle is shared in it. Redundancy is the sum of squared correlations with all columns, so that seven that all say
-    how many ties one has count little more than one.
+    Signal is the square of Moran's I (Moran 1950), the slope of the neighbours' mean on a node's own value, by the
+    largest of all columns, and LEAST at least: what belongs to a circle is shared in it, while an axis of noise is
+    shared the less. Redundancy is the sum of squared correlations with all columns, so that seven that all say how many
+    ties one has count little more than one.
 
     Args:
         undirected: (n, n) ties.
@@ -87,17 +88,12 @@ def weights(undirected: "sparse.csr_matrix", table: np.ndarray) -> np.ndarray:
     off = np.where(known, table - np.nansum(table, axis=0) / np.maximum(known.sum(axis=0), 1), 0.0)
     degree = row_sums(undirected)
     around = (undirected @ off) / np.where(degree > 0, degree, 1.0)[:, None]
-    tied = degree > 0
-    shared = np.array([_correlations(off[tied, j], around[tied, j]) for j in range(table.shape[1])])
-    redundancy = sum(_correlations(off[:, [j]], off) ** 2 for j in range(table.shape[1]))
-    return np.maximum(shared**2, LEAST) / np.sqrt(np.maximum(redundancy, 1.0))
-
-
-def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Correlation along the first axis; 0 where one side is constant."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    size = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.asarray((a * b).sum(axis=0) / np.where(size > 0, size, 1.0))
+    squares = (off**2).sum(axis=0)
+    shared = np.maximum((off * around).sum(axis=0) / np.where(squares > 0, squares, 1.0), 0.0)
+    signal = (shared / max(shared.max(initial=0.0), 1e-9)) ** 2
+    unit = off / np.sqrt(np.where(squares > 0, squares, 1.0))
+    redundancy = ((unit.T @ unit) ** 2).sum(axis=0)
+    return np.maximum(signal, LEAST) / np.sqrt(np.maximum(redundancy, 1.0))
 
 
 def core_number(undirected: "sparse.csr_matrix") -> np.ndarray:

@@ -29,6 +29,15 @@ def circles(seed: int, n: int = 600, k: int = 6) -> tuple[np.ndarray, np.ndarray
     return np.stack([src, [rng.choice(n, p=one / one.sum()) for one in odds]], axis=1), truth
 
 
+def few(n: int = 160, k: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Ties (t, 2) of people in four plain circles, of which twice as many axes are asked for."""
+    rng = np.random.default_rng(1)
+    free = rng.random((n, 12)) < 0.05
+    circle = np.where(free, rng.integers(k, size=free.shape), (np.arange(n) % k)[:, None])
+    met = rng.integers(n // k, size=free.shape) * k + circle
+    return np.stack([np.repeat(np.arange(n), 12), met.ravel()], axis=1), np.arange(n) % k
+
+
 def roles() -> tuple[np.ndarray, np.ndarray]:
     """Three circles of 40, 60 loners, 25 whom all of these follow, and 30 who are tied to every circle."""
     rng = np.random.default_rng(0)
@@ -67,3 +76,7 @@ def test_circles_are_found_as_well_as_by_louvain(seed):
 
 def test_hubs_bridges_and_loners_are_found_beside_circles():
     assert agreement(*roles()) > 0.9
+
+
+def test_axes_of_noise_beyond_the_circles_change_nothing():
+    assert agreement(*few()) > 0.95
