@@ -13,15 +13,15 @@ from pyarrow import csv, parquet
 
 from schemas.config import IngestConfig
 from schemas.errors import DataError
-from schemas.tables import CATEGORIES, ITEM_ID, LOCATOR, REASON, SEQUENCE, TIMESTAMP, TITLE, USER_ID, VALUE
+from schemas.tables import CATEGORIES, ITEM_ID, LOCATOR, REASON, TIMESTAMP, TITLE, USER_ID, VALUE
 from tasks.cleaning.reasons import Reason
-from tasks.ingestion.rows import Ingested, Look, ingest
+from tasks.ingestion.rows import Ingested
 from tasks.sources import _jsonl, tables
 from tasks.sources._csv import HEADER_AGAIN, STRAY_QUOTE
 from tasks.sources._csv_lines import Lines
 from tasks.sources._delimiters import OneDelimiter
+from tests.helpers.exports import ingested, landed
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = "user_id,item_id,timestamp,title\n"
 
 
@@ -30,14 +30,7 @@ def rows(count: int, first: int = 0) -> str:
 
 
 def take(root: Path, **given) -> Ingested:
-    config = tables.Config(root=str(root), **{"events": {"path": "e.csv"}, **given})
-    tables.look(config)
-    return ingest(tables.read(config), IngestConfig(buckets=2), root / "out", Look("run", None, NOW))
-
-
-def landed(root: Path, table: str = "events") -> pl.DataFrame:
-    frame = pl.read_parquet(root / f"out/{table}/*.parquet")
-    return frame.sort(SEQUENCE if SEQUENCE in frame.columns else frame.columns[0])
+    return ingested(root, **{"events": {"path": "e.csv"}, **given})
 
 
 def odd(number: int, cell: str) -> str:
@@ -228,8 +221,7 @@ def test_words_for_nothing_may_be_ids_where_the_config_says_so(tmp_path):
     (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\nNaN,i,2024-05-01\nu,undefined,2024-05-01\n")
     with pytest.raises(DataError, match=r"user_id is a word for nothing.*see ingest.no_ids"):
         take(tmp_path)
-    config = tables.Config(root=str(tmp_path), events={"path": "e.csv"})
-    ingest(tables.read(config), IngestConfig(no_ids=()), tmp_path / "out", Look("run", None, NOW))
+    ingested(tmp_path, IngestConfig(no_ids=()), events={"path": "e.csv"})
     assert landed(tmp_path).select(USER_ID, ITEM_ID).rows() == [("NaN", "i"), ("u", "undefined")]
 
 

@@ -2,38 +2,21 @@
 
 import gzip
 import zipfile
-from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from schemas.config import IngestConfig
 from schemas.errors import DataError, UsageError
-from schemas.tables import DST, ITEM_ID, LOCATOR, REASON, SEQUENCE, SRC, USER_ID
+from schemas.tables import DST, ITEM_ID, LOCATOR, REASON, SRC, USER_ID
 from tasks.cleaning.reasons import Reason
-from tasks.ingestion.rows import Ingested, Look, ingest
 from tasks.sources import _wide, tables
 from tasks.sources._delimiters import WholeLines, with_one, without_comments
+from tests.helpers.exports import landed, take
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE_DAY = {"timestamp": "2025-01-31"}
 USER = {"user_id": "user"}
-
-
-def take(root: Path, text: str | bytes, table: str = "events", name: str = "e.csv", **given) -> Ingested:
-    (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
-    config = tables.Config(root=str(root), **{table: {"path": name, **given}})
-    tables.look(config)
-    return ingest(tables.read(config), IngestConfig(buckets=2), root / "out", Look("run", None, NOW))
-
-
-def landed(root: Path, table: str = "events") -> pl.DataFrame:
-    frame = pl.read_parquet(root / f"out/{table}/*.parquet")
-    return frame.sort(SEQUENCE if SEQUENCE in frame.columns else frame.columns[0])
 
 
 SNAP = "# Undirected graph: friends.txt\n# Nodes: 3 Edges: 2\n# FromNodeId\tToNodeId\n0\t1\n 1   2 \r\n2 \t 0\n"

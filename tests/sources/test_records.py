@@ -3,21 +3,17 @@
 import json
 from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from flows.__main__ import main
-from schemas.config import IngestConfig
 from schemas.errors import DataError
-from schemas.tables import ITEM_ID, LOCATOR, SEQUENCE, TIMESTAMP, USER_ID, VALUE
-from tasks.ingestion.rows import Ingested, Look, ingest
+from schemas.tables import ITEM_ID, LOCATOR, TIMESTAMP, USER_ID, VALUE
 from tasks.sources import _csv, _jsonl, tables
+from tests.helpers.exports import NOW, landed, take
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MIXPANEL = """{"event": "buy", "properties": {"distinct_id": 17, "time": 1735689600, "sku": "s1", "paid": 2.5}}
 {"event": "buy", "properties": {"distinct_id": 17.0, "time": 1735689601, "sku": "s2", "note": ["x"]}}
 {"event": "buy", "properties": {"distinct_id": "v", "time": 1735689602}}
@@ -29,37 +25,25 @@ PROPERTIES = {
 }  # fmt: skip
 
 
-def take(root: Path, text: str | bytes, name: str, table: str = "events", **given) -> Ingested:
-    (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
-    config = tables.Config(root=str(root), **{table: {"path": name, **given}})
-    tables.look(config)
-    return ingest(tables.read(config), IngestConfig(buckets=2), root / "out", Look("run", None, NOW))
-
-
-def landed(root: Path, table: str = "events") -> pl.DataFrame:
-    frame = pl.read_parquet(root / f"out/{table}/*.parquet")
-    return frame.sort(SEQUENCE if SEQUENCE in frame.columns else frame.columns[0])
-
-
 @pytest.mark.parametrize("lines", [1, 2, 100])
 def test_fields_of_records_of_json_lines(tmp_path, monkeypatch, lines):
     monkeypatch.setattr(_jsonl, "_LINES", lines)
-    done = take(tmp_path, MIXPANEL, "e.jsonl", columns=PROPERTIES)
+    done = take(tmp_path, MIXPANEL, name="e.jsonl", columns=PROPERTIES)
     assert landed(tmp_path).select(USER_ID, ITEM_ID, VALUE).rows() == [("17", "s1", 2.5), ("17", "s2", None)]
     assert sorted(done.quarantine[LOCATOR]) == ["e.jsonl:3", "e.jsonl:4"]
     with pytest.raises(DataError, match=r"no column 'properties.skew' for events.item_id; did you mean 'properties'"):
-        take(tmp_path, MIXPANEL, "e.jsonl", columns={**PROPERTIES, "item_id": "properties.skew"})
+        take(tmp_path, MIXPANEL, name="e.jsonl", columns={**PROPERTIES, "item_id": "properties.skew"})
 
 
 def test_ids_and_times_of_mongo(tmp_path):
     text = '{"_id": {"$oid": "5f"}, "sku": "s", "at": {"$date": "2025-01-01T10:00:00Z"}}\n'
-    take(tmp_path, text, "e.jsonl", columns={"user_id": "_id.$oid", "item_id": "sku", "timestamp": "at.$date"})
+    take(tmp_path, text, name="e.jsonl", columns={"user_id": "_id.$oid", "item_id": "sku", "timestamp": "at.$date"})
     assert landed(tmp_path).select(USER_ID, TIMESTAMP).rows() == [("5f", datetime(2025, 1, 1, 10, tzinfo=UTC))]
 
 
 def test_a_column_whose_name_has_a_point_is_that_column(tmp_path):
     text = '{"a.b": "u", "a": {"b": "v"}, "item_id": "i", "timestamp": 1735689600}\n'
-    take(tmp_path, text, "e.jsonl", columns={"user_id": "a.b"})
+    take(tmp_path, text, name="e.jsonl", columns={"user_id": "a.b"})
     assert landed(tmp_path)[USER_ID].to_list() == ["u"]
 
 
@@ -76,7 +60,7 @@ BASKET = {"columns": {"user_id": "user.id", "item_id": "items.sku", "timestamp":
 def test_a_field_of_lists_of_records_makes_a_row_of_each(tmp_path, form):
     lines = "".join(json.dumps({**basket, "at": "2025-01-01"}) + "\n" for basket in BASKETS).encode()
     parquet.write_table(pa.Table.from_pylist(BASKETS), sink := BytesIO())
-    done = take(tmp_path, lines if form == "jsonl" else sink.getvalue(), f"e.{form}", **BASKET)
+    done = take(tmp_path, lines if form == "jsonl" else sink.getvalue(), name=f"e.{form}", **BASKET)
     assert landed(tmp_path).select(USER_ID, ITEM_ID).rows() == [("u", "a"), ("u", "b"), ("u", "a")]
     assert len(done.quarantine) == 3
 
@@ -86,11 +70,11 @@ def test_fields_of_records_of_parquet(tmp_path):
     table = pa.table({"p": records, "t": [NOW.replace(year=2025)] * 400, "unread": range(400)})
     parquet.write_table(table, sink := BytesIO())
     columns = {"user_id": "p.who.id", "item_id": "p.sku", "timestamp": "t"}
-    done = take(tmp_path, sink.getvalue(), "e.parquet", columns=columns)
+    done = take(tmp_path, sink.getvalue(), name="e.parquet", columns=columns)
     assert landed(tmp_path)[USER_ID].to_list() == [f"u{n % 3}" for n in range(400) if n % 4]
     assert len(done.quarantine) == 100
     with pytest.raises(DataError, match=r"no column 'p.who.name' for events.user_id"):
-        take(tmp_path, sink.getvalue(), "e.parquet", columns={**columns, "user_id": "p.who.name"})
+        take(tmp_path, sink.getvalue(), name="e.parquet", columns={**columns, "user_id": "p.who.name"})
 
 
 REST = """features: [{kind: behaviour}]
@@ -120,19 +104,19 @@ SHOPIFY = {
 @pytest.mark.parametrize("block", [44, 64, 80, 2**20])
 def test_further_lines_of_an_order_are_of_the_buyer_above(tmp_path, monkeypatch, block):
     monkeypatch.setattr(_csv, "_BLOCK", block)
-    done = take(tmp_path, ORDERS, "e.csv", **SHOPIFY)
+    done = take(tmp_path, ORDERS, name="e.csv", **SHOPIFY)
     rows = [("a@x", "s1"), ("a@x", "s2"), ("b@x", "s3"), ("b@x", "s4"), ("b@x", "s5")]
     assert landed(tmp_path).select(USER_ID, ITEM_ID).rows() == rows
     assert done.quarantine.is_empty()
     with pytest.raises(DataError, match=r"no column 'E-mail', which fill_down names; did you mean 'Email'"):
-        take(tmp_path, ORDERS, "e.csv", **{**SHOPIFY, "fill_down": ["E-mail"]})
+        take(tmp_path, ORDERS, name="e.csv", **{**SHOPIFY, "fill_down": ["E-mail"]})
 
 
 @pytest.mark.parametrize("block", [44, 64, 80, 2**20])
 def test_nobody_knows_whose_lines_stand_below_one_that_cannot_be_read(tmp_path, monkeypatch, block):
     monkeypatch.setattr(_csv, "_BLOCK", block)
     text = ORDERS.replace("#2,b@x,2025-01-02,s3", "#2,b@x,2025-01-02,s3,torn") + "#3,c@x,2025-01-03,s6\n"
-    done = take(tmp_path, text, "e.csv", **SHOPIFY)
+    done = take(tmp_path, text, name="e.csv", **SHOPIFY)
     assert landed(tmp_path)[USER_ID].to_list() == ["a@x", "a@x", "c@x"]
     assert sorted(done.quarantine[LOCATOR].unique()) == ["e.csv:3", "e.csv:4", "e.csv:5"]
 
