@@ -12,7 +12,6 @@ from flows.config import RetrainConfig, ledger_at, load
 from flows.found import CONFIG, Found
 from flows.options import LEDGER, OVERRIDES
 from flows.running import here
-from flows.stages import Stages
 from schemas.asked import Sampled
 from schemas.config import LedgerConfig, kind_of
 from schemas.errors import Refused, listed
@@ -143,9 +142,7 @@ def rollback(segmentation: str, author: str, reason: str, ledger: LedgerConfig) 
     """At once: no server is started for it."""
     expect(home(), segmentation)
     books = Ledger(ledger, made(), segmentation)
-    with Stages() as stages, stages.at("rollback") as came:
-        came.append(roll_back(pointer.read(home(), segmentation).revision, author, reason, home(), books))
-    return came[0]
+    return roll_back(pointer.read(home(), segmentation).revision, author, reason, home(), books)
 
 
 OWN: dict[str, Callable[..., Any]] = {own.__name__: own for own in (assign, promote, rollback)}

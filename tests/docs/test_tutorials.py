@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,15 @@ ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 PORTS = re.compile(r"\b(4200|5000|5001)\b")
 """The ports that tutorials serve on; the test takes free ones."""
-END = "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"
-"""What a tutorial started ends with it, also where a command in between failed."""
+END = """end() {
+  for job in $(jobs -p | tac); do
+    kill $job 2>/dev/null || continue
+    timeout 60 tail --pid=$job -f /dev/null || kill -9 $job
+  done
+}
+trap end EXIT
+"""
+"""What a tutorial started ends with it, also where a command in between failed: a worker before the server it asks."""
 
 
 def script(page: str) -> str:
@@ -30,8 +39,8 @@ def elsewhere(commands: str) -> str:
     return PORTS.sub(lambda found: free[found[0]], commands)
 
 
-def follow(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs commands as a reader in the checkout would, but for a `fenqun` that retrains quickly."""
+def follow(commands: str, folder: Path) -> tuple[int, str]:
+    """Exit code and output of commands, run as by a reader in the checkout, with a `fenqun` that retrains quickly."""
     (folder / "bin").mkdir()
     for name in ("deployments", "flows"):
         (folder / name).symlink_to(ROOT / name)
@@ -42,22 +51,28 @@ def follow(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
     program.chmod(0o700)
     paths = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": paths, "PYTHONPATH": str(ROOT), "FENQUN_HOME": str(folder / "home")}
-    return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", END + elsewhere(commands)],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=580,
-        check=False,
-    )
+    command = ["bash", "-e", "-o", "pipefail", "-c", END + elsewhere(commands)]
+    with (folder / "told").open("w") as told:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(580)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return code, (folder / "told").read_text()
 
 
 def test_a_command_that_fails_ends_the_tutorial(tmp_path):
     page = "```sh\necho first\n```\n\n```sh\nfalse\n```\n\n```text\nnot run\n```\n\n```sh\necho last\n```\n"
-    done = follow(script(page), tmp_path)
-    assert (done.returncode, done.stdout) == (1, "first\n")
+    assert follow(script(page), tmp_path) == (1, "first\n")
 
 
 def test_every_tutorial_is_linked():
@@ -71,6 +86,6 @@ def test_every_tutorial_is_linked():
 def test_a_tutorial_can_be_followed(path: Path, tmp_path: Path):
     commands = script(path.read_text(encoding="utf-8"))
     assert "fenqun retrain " in commands
-    done = follow(commands, tmp_path)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    assert "gates passed" in done.stdout, "the model of a tutorial becomes live"
+    code, told = follow(commands, tmp_path)
+    assert code == 0, told[-5000:]
+    assert "gates passed" in told, "the model of a tutorial becomes live"
