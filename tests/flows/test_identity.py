@@ -5,7 +5,7 @@ import pytest
 from flows.config import parse
 from tests.helpers.configs import planted
 
-pytestmark = pytest.mark.usefixtures("prefect_harness")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ def nested(place, summary):
     return {run.data.tags["fenqun.candidate"]: run.data.metrics for run in runs}
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_a_column_that_no_feature_sees_and_communities_the_ties(tmp_path):
     grid = [
         {"algorithm": {"kind": "classifier", "column": "truth_interest", "folds": 3}},
@@ -46,6 +47,7 @@ def test_a_classifier_learns_a_column_that_no_feature_sees_and_communities_the_t
     assert communities["fit.modularity"] > 0.2
 
 
+@pytest.mark.slow
 def test_the_estimator_tries_no_more_candidates_than_it_may(tmp_path):
     search = {"candidates": [{"algorithm": {"kind": "kmeans"}, "grid": {"k": list(range(3, 12))}}]}
     told = retrained(tmp_path, search={**search, "mode": "tpe", "limit": 5})

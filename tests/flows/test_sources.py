@@ -36,6 +36,7 @@ def test_own_csv_files_need_under_twenty_lines():
     assert len((CONFIGS / "own-csv.yaml").read_text().splitlines()) < 20
 
 
+@pytest.mark.slow
 def test_own_csv_files_become_segments_and_what_is_appended_is_added(home, tmp_path):
     data = own_csv.write(tmp_path / "data")
     overrides = (f"source.root={data}", "search.candidates.0.grid.k=[5]")
