@@ -69,11 +69,13 @@ PHRASES: dict[str, Phrase] = {
     "session_depth_mean": Phrase("sessions", "events per session", "每会话行为数", _SESSIONS),
     "session_depth_max": Phrase("activity", "events in the longest session", "最长会话行为数", _ACTIVE),
     # Hours are by the clock of the config, UTC where it says nothing: so names tell hours and no evening or night.
-    "hour_sin": Phrase("hours", "nearer 6:00 (1) than 18:00 (−1), UTC + offset", "偏 6 点（1）或 18 点", _HALF),
-    "hour_cos": Phrase("hours", "nearer 0:00 (1) than 12:00 (−1), UTC + offset", "偏 0 点（1）或 12 点", _NIGHT),
+    "hour_sin": Phrase("hours", "activity before noon rather than after", "0–12 点相对 12–24 点的活跃度", _HALF),
+    "hour_cos": Phrase("hours", "activity nearer midnight than noon", "18–6 点相对 6–18 点的活跃度", _NIGHT),
     "hour_concentration": Phrase("rhythm", "keeping to one hour of day (0–1)", "时段集中度（0–1）", _HOURS),
-    "weekday_sin": Phrase("weekdays", "midweek (1) over the weekend (−1)", "偏周中（1）或周末（−1）", _WEEKEND),
-    "weekday_cos": Phrase("weekdays", "Monday (1) over Thursday–Friday (−1)", "偏周一（1）或周四周五（−1）", _MONDAY),
+    "weekday_sin": Phrase("weekdays", "activity in midweek rather than at weekends", "周中相对周末的活跃度", _WEEKEND),
+    "weekday_cos": Phrase(
+        "weekdays", "activity early in the week rather than late", "周初相对周四周五的活跃度", _MONDAY
+    ),
     "weekday_concentration": Phrase("rhythm", "keeping to one weekday (0–1)", "星期集中度（0–1）", _DAYS),
     "distinct_items": Phrase("activity", "different items per user", "人均不同物品数", _ACTIVE),
     "repeat_share": Phrase("repeats", "share of repeated items", "重复物品占比", _REPEATS),

@@ -1,6 +1,7 @@
 """Published tables: Delta, so that each change is atomic and the history of memberships stays readable."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,11 +94,12 @@ def publish_anew(home: str, segmentation: str, name: str, frame: "pl.DataFrame |
     import polars as pl
 
     rows = pl.DataFrame(schema=PUBLISHED[name].polars_schema()) if frame is None else frame
-    try:
-        return publish(home, segmentation, name, rows)
-    except Exception:  # Delta raises of all kinds where a log is damaged
-        set_aside(table_path(home, segmentation, name), "its log is not what was written")
-        return publish(home, segmentation, name, rows)
+    with suppress(Exception):  # Delta and Arrow raise of all kinds where a log is damaged
+        version = publish(home, segmentation, name, rows)
+        if len(read(home, segmentation, name, version)) == len(rows):  # the log may still name files that are gone
+            return version
+    set_aside(table_path(home, segmentation, name), "its log is not what was written")
+    return publish(home, segmentation, name, rows)
 
 
 def exists(home: str, segmentation: str, name: str) -> bool:

@@ -54,3 +54,17 @@ def test_the_state_folder_may_have_any_name(tmp_path: Path, name: str):
     tables.publish_onto(home, "shop", "assignments", assignments("s002"), 0)
     assert tables.read(home, "shop", "assignments", 0).equals(assignments("s001"))
     assert len(tables.read(home, "shop", "assignments")) == 6
+
+
+@pytest.mark.parametrize("letter", range(1, 128))
+def test_what_is_published_in_the_place_of_damage_is_whole_wherever_a_file_was_misnamed(tmp_path: Path, letter: int):
+    """A log whose names of files are damaged can be written on; the new version then names one that is gone, too."""
+    home = str(tmp_path)
+    tables.publish(home, "seg", ASSIGNMENTS.name, assignments("s001"))
+    (log,) = (tables.table_path(home, "seg", ASSIGNMENTS.name) / "_delta_log").glob("*.json")
+    text = log.read_bytes()
+    place = text.index(b'"path":"part-') + len('"path":"part-00000-')
+    log.write_bytes(text[:place] + bytes([letter]) + text[place + 1 :])
+    version = tables.publish_anew(home, "seg", ASSIGNMENTS.name, assignments("s002", 5))
+    assert tables.read(home, "seg", ASSIGNMENTS.name, version).equals(assignments("s002", 5))
+    assert tables.sums(home, "seg", {ASSIGNMENTS.name: version}).keys() == {ASSIGNMENTS.name}
