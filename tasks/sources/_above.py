@@ -43,8 +43,6 @@ def _filled(values: "pl.Series", runs: "pl.Series", above: Any) -> "pl.Series":
     import polars as pl
 
     each = pl.DataFrame({"run": runs, "value": values}).select(pl.col("value").forward_fill().over("run"))["value"]
-    return (
-        each
-        if above is None
-        else each.zip_with(each.is_not_null() | (runs > 0), pl.repeat(above, len(each), eager=True))
-    )
+    if above is None:
+        return each
+    return each.zip_with(each.is_not_null() | (runs > 0), pl.repeat(above, len(each), eager=True))

@@ -88,9 +88,9 @@ def _batch(
 
     names = list(dict.fromkeys(name for row in rows if row is not None for name in row))
     columns = {name: column([None if row is None else row.get(name) for row in rows], name in ids) for name in names}
-    for path in paths:
+    for path in [path for path in paths if path not in columns]:
         values = [field_of(row, path) for row in rows]
-        if path not in columns and any(value is not None for value in values):
+        if any(value is not None for value in values):
             columns[path] = column(values, path in ids)
     numbers = pa.array(range(first, first + len(rows)), pa.int64())
     problems = pa.array([_BROKEN if row is None else None for row in rows], pa.string())
