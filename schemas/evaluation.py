@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from schemas.interactions import Interactions
+
 if TYPE_CHECKING:
     import numpy as np
     import scipy.sparse as sp
@@ -43,11 +45,11 @@ class HeldOut:
     """Train and test interactions of the users, aligned with the rows of the vectors.
 
     Attributes:
-        train: (n, items) CSR, the number of train interactions of a user with an item.
+        train: Histories of the users over the items, up to the cut.
         test: (n, items) CSR, 1 where the user's test slice holds the item.
     """
 
-    train: "sp.csr_matrix"
+    train: Interactions
     test: "sp.csr_matrix"
 
 

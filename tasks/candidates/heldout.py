@@ -37,7 +37,7 @@ def heldout(
     import polars as pl
 
     from tasks.numerics.history import between
-    from tasks.numerics.interactions import cells, matrix_of
+    from tasks.numerics.interactions import binary, cells, interactions_of
 
     if EVENTS.name not in tables:
         return None
@@ -50,7 +50,7 @@ def heldout(
         late = _chosen(between(frame, low, high), choices)
         tested.append(cells(late if after is None else late.filter(pl.col(TIMESTAMP) > after), users, items))
     shape = len(users), len(items)
-    return HeldOut(matrix_of(trained, *shape), matrix_of(tested, *shape, binary=True))
+    return HeldOut(interactions_of(trained, *shape), binary(interactions_of(tested, *shape)))
 
 
 def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:

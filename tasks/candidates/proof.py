@@ -126,11 +126,11 @@ def _als(held: HeldOut, config: EvaluateConfig, seed: int) -> Metric:
     from tasks.numerics.hits import clean, judged, rates
 
     als = plugin("recommenders", "als")
-    train, test = clean(held.train), clean(held.test)
-    n, own = train.shape[0], np.diff(test.indptr)
-    fitted = als.fit(train, None, np.zeros(n, np.int32), als.Config(), np.random.default_rng(seed))
+    test = clean(held.test)
+    n, own = test.shape[0], np.diff(test.indptr)
+    fitted = als.fit(held.train, None, np.zeros(n, np.int32), als.Config(), np.random.default_rng(seed))
     outcome = judged(fitted.recommend(np.arange(n), config.top_n)[0], test)
     precision, recall = rates(outcome.hits, own, config.top_n)
-    items = len(np.union1d(train.indices, test.indices))
+    items = len(np.union1d(held.train.counts.indices, test.indices))
     details = {"recall": recall, "coverage": outcome.recommended / max(items, 1)}
     return Metric.of("one_to_one", precision, n, seed=seed, details=details)

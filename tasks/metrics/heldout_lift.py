@@ -136,7 +136,7 @@ def compute(context: "EvaluationContext", config: "EvaluateConfig") -> Metric:
 def measured(held: "HeldOut", labels: np.ndarray, config: "EvaluateConfig", seed: int) -> HeldOutLift:
     """Held-out lift under the config's protocol; see `heldout_lift`."""
     chance, rng = Resampling(config.random_draws, config.bootstraps), np.random.default_rng(seed)
-    return heldout_lift(held.train, held.test, labels, config.top_n, config.prior_weight, chance, rng)
+    return heldout_lift(held.train.counts, held.test, labels, config.top_n, config.prior_weight, chance, rng)
 
 
 def told(found: HeldOutLift, labels: np.ndarray, config: "EvaluateConfig", **rest: Any) -> Metric:

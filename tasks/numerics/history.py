@@ -38,7 +38,7 @@ def until(frame: "pl.DataFrame", as_of: datetime) -> "pl.DataFrame":
     stamps = frame.get_column(TIMESTAMP)
     if not stamps.len() or stamps.null_count() == stamps.len():
         return frame
-    known = _physical(stamps)
+    known = physical(stamps)
     latest = known.max()
     if isinstance(latest, int) and latest <= limit:
         return frame
@@ -80,7 +80,7 @@ def clock(bucket: Bucket, users: "pl.Series", as_of: datetime) -> np.ndarray:
     now = microseconds(as_of)
     if MOMENTS.name not in bucket:
         return np.full(len(users), now, np.int64)
-    own = bucket[MOMENTS.name].select(USER_ID, _physical(bucket[MOMENTS.name][TIMESTAMP]).alias("now"))
+    own = bucket[MOMENTS.name].select(USER_ID, physical(bucket[MOMENTS.name][TIMESTAMP]).alias("now"))
     asked = pl.DataFrame({USER_ID: users.cast(pl.String)})
     return asked.join(own, on=USER_ID, how="left", maintain_order="left")["now"].fill_null(now).to_numpy()
 
@@ -192,14 +192,15 @@ def _first_rows(frame: "pl.DataFrame", keep: Keep) -> "tuple[pl.DataFrame, pl.Da
     kept = np.clip(np.ceil(keep(line.n)), 0, line.n).astype(np.int64)
     starts = np.cumsum(line.n) - line.n
     last = starts + np.maximum(kept - 1, 0)
-    stamps = _physical(line.rows[TIMESTAMP]).to_numpy()
+    stamps = physical(line.rows[TIMESTAMP]).to_numpy()
     moments = pl.Series(TIMESTAMP, stamps[last] - (kept == 0)).cast(pl.Datetime("us", "UTC"))
     users = line.rows[USER_ID].gather(starts)
     own = pl.DataFrame([users, moments], schema=MOMENTS.polars_schema())
     return line.rows.filter(pl.Series(line.rank < kept[line.user], dtype=pl.Boolean)), own
 
 
-def _physical(stamps: "pl.Series") -> "pl.Series":
+def physical(stamps: "pl.Series") -> "pl.Series":
+    """Times as whole microseconds since 1970 UTC."""
     import polars as pl
 
     return stamps.cast(pl.Datetime("us", "UTC")).to_physical()

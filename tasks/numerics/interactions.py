@@ -1,54 +1,75 @@
-"""Events as a users × items matrix."""
+"""Events as a users × items matrix: how often, and when last."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.tables import ITEM_ID, USER_ID
+from schemas.interactions import Interactions
+from schemas.tables import ITEM_ID, TIMESTAMP, USER_ID
+from tasks.numerics.history import MICROSECONDS_PER_DAY, physical
 
 if TYPE_CHECKING:
     import polars as pl
     import scipy.sparse as sp
 
+_ROW, _COLUMN, _DAY, _COUNT = "row", "column", "day", "count"
 
-def cells(events: "pl.DataFrame", users: "Sequence[str] | pl.Series", items: "Sequence[str] | pl.Series") -> np.ndarray:
-    """(2, cells) int32: the row and the column of every event; those of users or items not listed are left out.
+
+def cells(
+    events: "pl.DataFrame", users: "Sequence[str] | pl.Series", items: "Sequence[str] | pl.Series"
+) -> "pl.DataFrame":
+    """Row, column, count and newest time of every cell; events of users or items not listed are left out.
 
     Args:
-        events: Table events, or a part of it.
+        events: Table events, or a part of it; a cell may stand in several parts.
         users: Ids of the rows, in order and distinct.
         items: Ids of the columns, in order and distinct.
     """
     import polars as pl
 
-    rows = pl.DataFrame({USER_ID: users}, schema={USER_ID: pl.String}).with_row_index("row")
-    columns = pl.DataFrame({ITEM_ID: items}, schema={ITEM_ID: pl.String}).with_row_index("column")
-    found = events.select(USER_ID, ITEM_ID).join(rows, on=USER_ID).join(columns, on=ITEM_ID)
-    return found.select("row", "column").to_numpy().T.astype(np.int32)
+    rows = pl.DataFrame({USER_ID: users}, schema={USER_ID: pl.String}).with_row_index(_ROW)
+    columns = pl.DataFrame({ITEM_ID: items}, schema={ITEM_ID: pl.String}).with_row_index(_COLUMN)
+    days = (physical(events[TIMESTAMP]) / MICROSECONDS_PER_DAY).alias(_DAY)
+    found = events.select(USER_ID, ITEM_ID, days).join(rows, on=USER_ID).join(columns, on=ITEM_ID)
+    return found.group_by(_ROW, _COLUMN).agg(pl.len().alias(_COUNT), pl.col(_DAY).max())
 
 
-def matrix_of(parts: Sequence[np.ndarray], users: int, items: int, binary: bool = False) -> "sp.csr_matrix":
-    """(users, items) CSR float32 with sorted indices: how many events each cell holds, or 1 where there is one.
+def interactions_of(
+    parts: "Sequence[pl.DataFrame]", users: int, items: int, moment: float | None = None
+) -> Interactions:
+    """Histories of (users, items) in float32 counts with sorted indices.
 
     Args:
         parts: What `cells` returned, for parts of the events.
         users: Number of rows.
         items: Number of columns.
-        binary: 1 where there is an event, rather than how many.
+        moment: What counts as the present, in days since 1970; None: the newest time of all.
     """
+    import polars as pl
     import scipy.sparse as sp
 
-    rows, columns = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0), np.int32)
-    matrix = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(users, items))
-    matrix.sum_duplicates()
-    if binary:
-        matrix.data[:] = 1.0
-    return matrix
+    if not parts:
+        empty = sp.csr_matrix((users, items), dtype=np.float32)
+        return Interactions(empty, empty.astype(np.float64), moment or 0.0)
+    merged = pl.concat(parts).group_by(_ROW, _COLUMN).agg(pl.col(_COUNT).sum(), pl.col(_DAY).max())
+    found = merged.sort(_ROW, _COLUMN)
+    starts = np.cumsum(np.bincount(found[_ROW].to_numpy(), minlength=users))
+    place = (found[_COLUMN].to_numpy().astype(np.int32), np.concatenate([[0], starts]).astype(np.int32))
+    counts, newest = (
+        sp.csr_matrix((found[name].to_numpy().astype(dtype), *place), shape=(users, items))
+        for name, dtype in ((_COUNT, np.float32), (_DAY, np.float64))
+    )
+    return Interactions(counts, newest, float(newest.data.max(initial=0.0)) if moment is None else moment)
 
 
-def interactions(
-    events: "pl.DataFrame", users: Sequence[str], items: Sequence[str], binary: bool = False
-) -> "sp.csr_matrix":
-    """Events as a (users, items) matrix; see `cells` and `matrix_of`."""
-    return matrix_of([cells(events, users, items)], len(users), len(items), binary)
+def binary(interactions: Interactions) -> "sp.csr_matrix":
+    """(users, items) CSR, 1 where there is an interaction."""
+    ones = interactions.counts.copy()
+    ones.data[:] = 1.0
+    return ones
+
+
+def interactions(events: "pl.DataFrame", users: Sequence[str], items: Sequence[str]) -> Interactions:
+    """Events as histories; see `cells` and `interactions_of`."""
+    return interactions_of([cells(events, users, items)], len(users), len(items))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from schemas.artifacts import State
 from schemas.config import EvaluateConfig, Section
 from schemas.evaluation import EvaluationContext, FittedClusterer
+from schemas.interactions import Interactions, Items
 from schemas.reports import Metric
 from schemas.tables import Bucket
 
@@ -152,13 +153,16 @@ class Recommender(Protocol):
 
     def fit(
         self,
-        interactions: "sp.csr_matrix",
-        items: Any,
+        interactions: Interactions,
+        items: Items | None,
         assignments: "np.ndarray",
         config: Any,
         rng: "np.random.Generator",
     ) -> Any:
-        """Fits (n, items) counts and (n,) segments; what comes back has `recommend(users, n) -> (items, scores)`."""
+        """Fits histories, what is known of the items, and (n,) segments.
+
+        What comes back recommends to the same users, and by `of` to others: see `tasks/recommenders/_fitted.py`.
+        """
         ...
 
 

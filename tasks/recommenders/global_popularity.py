@@ -1,15 +1,13 @@
 """What is popular with everybody: the baseline that segments must beat."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from schemas.config import Section
+from schemas.interactions import Interactions, Items
 from tasks.numerics.popularity import popularity
-from tasks.recommenders._ranked import Ranked, check
-
-if TYPE_CHECKING:
-    import scipy.sparse as sp
+from tasks.recommenders._fitted import Grouped
 
 
 class Config(Section):
@@ -19,12 +17,12 @@ class Config(Section):
 
 
 def fit(
-    interactions: "sp.csr_matrix", items: Any, assignments: np.ndarray, config: Config, rng: np.random.Generator
-) -> Ranked:
+    interactions: Interactions, items: Items | None, assignments: np.ndarray, config: Config, rng: np.random.Generator
+) -> Grouped:
     """Rank items by interactions per user; the same for every segment.
 
     Args:
-        interactions: (n, items) CSR counts.
+        interactions: Histories of n users.
         items: Not used.
         assignments: (n,) labels, used only to know how many segments `top` speaks of.
         config: Parameters.
@@ -33,7 +31,5 @@ def fit(
     Raises:
         DataError: There is not one label per user.
     """
-    matrix, labels = check(interactions, assignments)
-    k = int(labels.max(initial=-1)) + 1
-    scores = np.tile(popularity(matrix), (k + 1, 1))
-    return Ranked(scores, np.where(labels < 0, k, labels), matrix)
+    k = int(np.max(assignments, initial=-1)) + 1
+    return Grouped(np.tile(popularity(interactions.counts), (k + 1, 1)), interactions, assignments)

@@ -1,16 +1,14 @@
 """What is popular within a user's segment, smoothed by global popularity: the held-out protocol's recommender."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from schemas.config import Section
+from schemas.interactions import Interactions, Items
 from tasks.numerics.popularity import group_scores
-from tasks.recommenders._ranked import Ranked, check
-
-if TYPE_CHECKING:
-    import scipy.sparse as sp
+from tasks.recommenders._fitted import Grouped, check
 
 
 class Config(Section):
@@ -21,12 +19,12 @@ class Config(Section):
 
 
 def fit(
-    interactions: "sp.csr_matrix", items: Any, assignments: np.ndarray, config: Config, rng: np.random.Generator
-) -> Ranked:
+    interactions: Interactions, items: Items | None, assignments: np.ndarray, config: Config, rng: np.random.Generator
+) -> Grouped:
     """Score of an item = interactions by members / members + prior_weight × interactions by all / users.
 
     Args:
-        interactions: (n, items) CSR counts.
+        interactions: Histories of n users.
         items: Not used.
         assignments: (n,) labels 0..k-1; users at −1 get global popularity.
         config: Parameters.
@@ -35,7 +33,6 @@ def fit(
     Raises:
         DataError: There is not one label per user.
     """
-    matrix, labels = check(interactions, assignments)
+    labels = check(interactions, assignments)
     k = int(labels.max(initial=-1)) + 1
-    scores = group_scores(matrix, labels, k, config.prior_weight)
-    return Ranked(scores, np.where(labels < 0, k, labels), matrix)
+    return Grouped(group_scores(interactions.counts, labels, k, config.prior_weight), interactions, labels)

@@ -61,7 +61,7 @@ def test_a_history_is_cut_where_all_of_its_events_are(shop):
     for low, high in (VALIDATION, TEST):
         held = heldout(refs, ids, (low, high), ("purchase",))
         assert held.train.shape == held.test.shape == (USERS, GROUPS * OWN_ITEMS), "what was only shown is no item"
-        train, test = held.train.toarray(), held.test.toarray()
+        train, test = held.train.counts.toarray(), held.test.toarray()
         items = {item: n for n, item in enumerate(sorted(f"g{g}-{i}" for g in range(GROUPS) for i in range(OWN_ITEMS)))}
         for user, own in enumerate(ids):
             line = list(rows.filter(pl.col(t.USER_ID) == own).select(t.ITEM_ID, t.EVENT).iter_rows())

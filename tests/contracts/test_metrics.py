@@ -12,6 +12,7 @@ from schemas.config import EvaluateConfig
 from schemas.evaluation import EvaluationContext, HeldOut
 from schemas.reports import Metric
 from tasks.plugins.find import kinds, plugin
+from tests.helpers.histories import histories
 
 NAMES = kinds("metrics")
 CONFIG = EvaluateConfig(refits=3, random_draws=2, bootstraps=10, top_n=3)
@@ -26,7 +27,7 @@ def context(space="cosine", **changed):
     X = (rng.normal(size=(90, 4)) * 0.2 + np.eye(4)[truth] * 3).astype(np.float32)
     touched = (truth[:, None] == np.arange(24) % 3) & (rng.random((90, 24)) < 0.9)
     train = touched & (rng.random((90, 24)) < 0.5)
-    held = HeldOut(sp.csr_matrix(train * 1.0), sp.csr_matrix((touched & ~train) * 1.0))
+    held = HeldOut(histories(train), sp.csr_matrix((touched & ~train) * 1.0))
     values = {
         "X": X, "labels": labels, "space": space, "seed": 5, "refit": lambda rows, seed: labels, "heldout": held,
         "heldout_labels": labels, "truth": truth,
@@ -83,11 +84,11 @@ def test_same_seed_same_number(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_leaves_its_input_alone(name):
     given = context()
-    X, labels, train = given.X.copy(), given.labels.copy(), given.heldout.train.copy()
+    X, labels, train = given.X.copy(), given.labels.copy(), given.heldout.train.counts.copy()
     plugin("metrics", name).compute(given, CONFIG)
     np.testing.assert_array_equal(given.X, X)
     np.testing.assert_array_equal(given.labels, labels)
-    assert (given.heldout.train != train).nnz == 0
+    assert (given.heldout.train.counts != train).nnz == 0
 
 
 @pytest.mark.parametrize("labels", [np.full(90, -1, np.int32), np.zeros(90, np.int32), np.arange(90, dtype=np.int32)])

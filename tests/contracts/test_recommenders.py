@@ -2,25 +2,17 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from schemas.errors import DataError
 from tasks.plugins.find import kinds, plugin
+from tests.helpers.histories import checkerboard, histories
 
 KINDS = kinds("recommenders")
 
 
-def checkerboard(users=120, items=40, tastes=4, density=0.6):
-    """Users who only touch the items of their own taste: what they left out is what they want."""
-    rng = np.random.default_rng(0)
-    taste = np.arange(users) % tastes
-    liked = taste[:, None] == np.arange(items) % tastes
-    return sp.csr_matrix((liked & (rng.random((users, items)) < density)).astype(np.float32)), taste, liked
-
-
 def fitted(kind, matrix, labels, seed=0):
     module = plugin("recommenders", kind)
-    return module.fit(matrix, None, labels, module.Config(), np.random.default_rng(seed))
+    return module.fit(histories(matrix), None, labels, module.Config(), np.random.default_rng(seed))
 
 
 def test_the_folder_holds_the_baseline_the_protocol_and_the_ceiling():

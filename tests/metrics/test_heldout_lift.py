@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,8 @@ from schemas.evaluation import EvaluationContext, HeldOut
 from tasks.metrics._lift import intervals_of
 from tasks.metrics.heldout_lift import Resampling, compute, heldout_lift, measured, told
 from tasks.numerics.history import between
-from tasks.numerics.interactions import interactions
+from tasks.numerics.interactions import binary, interactions
+from tests.helpers.histories import histories, movielens_slices
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -60,8 +60,8 @@ def test_a_slice_the_wrong_way_round_is_refused():
 def test_events_become_counts():
     frame = events([("a", "x", 0), ("a", "x", 1), ("b", "y", 2), ("b", "z", 3), ("c", "x", 4)])
     found = interactions(frame, ["b", "a"], ["x", "y"])
-    np.testing.assert_array_equal(found.toarray(), [[0, 1], [2, 0]])
-    np.testing.assert_array_equal(interactions(frame, ["a"], ["x"], binary=True).toarray(), [[1]])
+    np.testing.assert_array_equal(found.counts.toarray(), [[0, 1], [2, 0]])
+    np.testing.assert_array_equal(binary(interactions(frame, ["a"], ["x"])).toarray(), [[1]])
 
 
 def slow(train, test, labels, top_n, prior):
@@ -162,7 +162,9 @@ def test_shapes_must_align():
 
 def test_compute_uses_the_labels_of_the_train_refit_only():
     train, test, taste = checkerboard()
-    context = EvaluationContext(np.zeros((200, 2)), np.zeros(200, int), "cosine", 7, heldout=HeldOut(train, test))
+    context = EvaluationContext(
+        np.zeros((200, 2)), np.zeros(200, int), "cosine", 7, heldout=HeldOut(histories(train), test)
+    )
     assert "train slice" in compute(context, EvaluateConfig()).reason
     refitted = EvaluationContext(context.X, context.labels, "cosine", 7, heldout=context.heldout, heldout_labels=taste)
     found = compute(refitted, EvaluateConfig(top_n=5))
@@ -176,18 +178,9 @@ def test_compute_uses_the_labels_of_the_train_refit_only():
 
 @pytest.mark.skipif(find_spec("recbole") is None, reason="MovieLens-100K comes with the package recbole")
 def test_movielens_reproduces_the_published_numbers():
-    (folder,) = find_spec("recbole").submodule_search_locations
-    raw = pl.read_csv(Path(folder) / "dataset_example/ml-100k/ml-100k.inter", separator="\t", infer_schema=False)
-    user, item, _, second = raw.columns
-    moment = pl.from_epoch(pl.col(second).cast(pl.Float64).cast(pl.Int64)).dt.replace_time_zone("UTC")
-    frame = raw.select(
-        pl.col(user).alias(t.USER_ID), pl.col(item).alias(t.ITEM_ID), moment.alias(t.TIMESTAMP)
-    ).with_row_index(t.SEQUENCE)
-    users, items = (frame[column].unique().sort().to_list() for column in (t.USER_ID, t.ITEM_ID))
-    train = interactions(between(frame, 0.0, 0.8), users, items)
-    test = interactions(between(frame, 0.8, 1.0), users, items, binary=True)
-    labels = np.random.default_rng(0).integers(20, size=len(users))
-    found = heldout_lift(train, test, labels, rng=np.random.default_rng(0))
+    train, test = movielens_slices()
+    labels = np.random.default_rng(0).integers(20, size=train.shape[0])
+    found = heldout_lift(train.counts, test, labels, rng=np.random.default_rng(0))
     popular = [found.numbers[f"global_{name}"] for name in ("precision", "recall", "coverage")]
     np.testing.assert_allclose(popular, [0.104, 0.067, 0.043], atol=0.002)
     assert -0.15 < found.value < 0.03  # random segments cost a little precision and widen coverage
@@ -197,7 +190,11 @@ def test_movielens_reproduces_the_published_numbers():
 def test_with_nothing_to_hold_out_there_is_no_lift():
     """Users of one event each: a baseline that hits nobody counts as one hit, and -100 % would be told."""
     train = sp.csr_matrix(np.eye(4, 6))
-    held, config, labels = HeldOut(train, sp.csr_matrix((4, 6))), EvaluateConfig(bootstraps=5), np.array([0, 0, 1, 1])
+    held, config, labels = (
+        HeldOut(histories(train), sp.csr_matrix((4, 6))),
+        EvaluateConfig(bootstraps=5),
+        np.array([0, 0, 1, 1]),
+    )
     metric = told(measured(held, labels, config, 0), labels, config)
     assert metric.value is None
     assert metric.reason == "nobody's history has an event in this slice"
@@ -209,7 +206,7 @@ def test_what_cannot_be_hit_is_no_lift():
     config, labels = EvaluateConfig(bootstraps=5), np.array([0, 0, 1, 1])
 
     def lift(tested):
-        held = HeldOut(sp.csr_matrix(had), sp.csr_matrix(np.asarray(tested, float)))
+        held = HeldOut(histories(had), sp.csr_matrix(np.asarray(tested, float)))
         return told(measured(held, labels, config, 0), labels, config)
 
     again, unknown, hit = had.copy(), np.zeros((4, 6)), had.copy()

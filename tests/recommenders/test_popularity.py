@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tasks.metrics.heldout_lift import heldout_lift
 from tasks.recommenders import global_popularity, segment_popularity
-from tasks.recommenders._ranked import Ranked
+from tasks.recommenders._fitted import Grouped
+from tests.helpers.histories import histories
 
 
 @settings(max_examples=40, deadline=None)
@@ -17,7 +18,8 @@ def test_ranked_equals_sorting_every_user(seed, groups, items, n, exclude_seen):
     scores = rng.integers(4, size=(groups, items)).astype(float)  # many ties
     seen = sp.csr_matrix((rng.random((9, items)) < 0.4).astype(float))
     group = rng.integers(groups, size=9)
-    found, values = Ranked(scores, group, seen).recommend(np.arange(9), n, exclude_seen)
+    labels = np.where(group == groups - 1, -1, group)
+    found, values = Grouped(scores, histories(seen), labels).recommend(np.arange(9), n, exclude_seen)
     for user in range(9):
         left = [i for i in range(items) if not (exclude_seen and seen[user, i])]
         expected = sorted(left, key=lambda i: (-scores[group[user], i], i))[:n]
@@ -32,14 +34,14 @@ def test_agrees_with_the_held_out_protocol():
     labels = rng.integers(-1, 4, size=80)
     expected = heldout_lift(train, test, labels, rng=rng).numbers
     for module, name in ((segment_popularity, "precision"), (global_popularity, "global_precision")):
-        items, _ = module.fit(train, None, labels, module.Config(), rng).recommend(np.arange(80), 10)
+        items, _ = module.fit(histories(train), None, labels, module.Config(), rng).recommend(np.arange(80), 10)
         assert np.isclose(test.toarray()[np.arange(80)[:, None], items].mean(), expected[name])
 
 
 def test_scores_by_hand():
     matrix = sp.csr_matrix(np.array([[2.0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]]))
     config = segment_popularity.Config(prior_weight=0.5)
-    fitted = segment_popularity.fit(matrix, None, np.array([0, 0, 1, -1]), config, np.random.default_rng(0))
-    np.testing.assert_allclose(fitted.scores[0], [1 + 0.25, 0.5 + 0.25, 0.25])
-    np.testing.assert_allclose(fitted.scores[1], [0.25, 1.25, 1.25])
-    np.testing.assert_allclose(fitted.scores[2], [0.5, 0.5, 0.5])  # users without a segment
+    fitted = segment_popularity.fit(histories(matrix), None, np.array([0, 0, 1, -1]), config, np.random.default_rng(0))
+    np.testing.assert_allclose(fitted.by_group[0], [1 + 0.25, 0.5 + 0.25, 0.25])
+    np.testing.assert_allclose(fitted.by_group[1], [0.25, 1.25, 1.25])
+    np.testing.assert_allclose(fitted.by_group[2], [0.5, 0.5, 0.5])  # users without a segment

@@ -1,0 +1,60 @@
+"""Histories to recommend from: of a matrix, planted tastes, and MovieLens-100K by the held-out protocol."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from schemas import tables as t
+from schemas.interactions import Interactions
+from tasks.numerics.history import between
+from tasks.numerics.interactions import binary, interactions
+
+
+def histories(matrix):
+    """Interactions of a matrix of counts, each cell at a time of its own: later in a row means later."""
+    counts = sp.csr_matrix(matrix, dtype=np.float32)
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
+    newest = counts.astype(np.float64)
+    newest.data = np.arange(1.0, newest.nnz + 1)
+    return Interactions(counts, newest, float(newest.nnz + 1))
+
+
+def checkerboard(users=120, items=40, tastes=4, density=0.6):
+    """Users who only touch the items of their own taste: what they left out is what they want."""
+    rng = np.random.default_rng(0)
+    taste = np.arange(users) % tastes
+    liked = taste[:, None] == np.arange(items) % tastes
+    return sp.csr_matrix((liked & (rng.random((users, items)) < density)).astype(np.float32)), taste, liked
+
+
+def movielens():
+    """MovieLens-100K as a table of events, read from the package recbole."""
+    (folder,) = find_spec("recbole").submodule_search_locations
+    raw = pl.read_csv(Path(folder) / "dataset_example/ml-100k/ml-100k.inter", separator="\t", infer_schema=False)
+    user, item, _, second = raw.columns
+    moment = pl.from_epoch(pl.col(second).cast(pl.Float64).cast(pl.Int64)).dt.replace_time_zone("UTC")
+    named = raw.select(
+        pl.col(user).alias(t.USER_ID), pl.col(item).alias(t.ITEM_ID), moment.dt.cast_time_unit("us").alias(t.TIMESTAMP)
+    )
+    return named.with_row_index(t.SEQUENCE)
+
+
+def movielens_slices(low=0.8, high=1.0):
+    """Histories up to a share of everyone's events, and a (users, items) CSR of 1 where the next ones hold the item."""
+    frame = movielens()
+    users, items = (frame[column].unique().sort().to_list() for column in (t.USER_ID, t.ITEM_ID))
+    train = interactions(between(frame, 0.0, low), users, items)
+    return train, binary(interactions(between(frame, low, high), users, items))
+
+
+def rates(found, test):
+    """Precision, recall and coverage of (n, top) recommended items, all of which exist."""
+    dense = test.toarray()
+    hits = dense[np.arange(len(found))[:, None], found] * (found >= 0)
+    own = dense.sum(axis=1)
+    recall = (hits.sum(axis=1)[own > 0] / own[own > 0]).mean()
+    return hits.mean(), recall, len(np.unique(found[found >= 0])) / test.shape[1]
