@@ -25,10 +25,12 @@ class Compared(Report):
     adjusted: float = Field(description="the same after Benjamini and Hochberg, over all comparisons of the table")
     saying: Saying
 
+    top_n: int = Field(description="items in each list")
+
     @property
     def lift(self) -> Difference:
-        """The gap as a share of the baseline's precision."""
-        return self.gap.scaled(self.gap.base) if self.gap.base > 0 else self.gap
+        """The gap as a share of the baseline's precision; one that finds nothing counts as if it had found one item."""
+        return self.gap.scaled(max(self.gap.base, 1 / (self.gap.n * self.top_n)))
 
 
 class Way(Report):

@@ -111,6 +111,7 @@ def against(
     values: Mapping[str, Values],
     base: str,
     groups: Mapping[str, np.ndarray],
+    top_n: int,
     draws: int,
     rng: np.random.Generator,
 ) -> tuple[dict[str, Compared], dict[str, Compared]]:
@@ -122,6 +123,7 @@ def against(
         values: Way -> its values.
         base: The way that the others are compared with.
         groups: Name -> (m,) bool: users among whom recommending by segment is compared by itself.
+        top_n: Items in each list.
         draws: Resamples of users.
         rng: Draws them.
 
@@ -134,7 +136,7 @@ def against(
     ours = gaps[:, [names.index(SEGMENTS)]]
     for there in groups.values():
         found += _differences(ours[there], floor[there], draws, rng)
-    told = _judged(found)
+    told = _judged(found, top_n)
     by_group = dict(zip(groups, told[len(names) :], strict=True))
     return dict(zip(names, told[: len(names)], strict=True)), by_group
 
@@ -159,9 +161,9 @@ def _differences(
     ]
 
 
-def _judged(found: Sequence[tuple[Difference, float]]) -> list[Compared]:
+def _judged(found: Sequence[tuple[Difference, float]], top_n: int) -> list[Compared]:
     adjusted = benjamini_hochberg(np.array([p for _, p in found]))
     return [
-        Compared(gap=gap, p=p, adjusted=float(q), saying=verdict(gap.low, gap.high, float(q)))
+        Compared(top_n=top_n, gap=gap, p=p, adjusted=float(q), saying=verdict(gap.low, gap.high, float(q)))
         for (gap, p), q in zip(found, adjusted, strict=True)
     ]

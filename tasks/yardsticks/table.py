@@ -34,7 +34,7 @@ def measured(
     lists = {**by_segment(split, groups, config.prior_weight, seed), **found.lists}
     values = {name: figures.per_user(split, one) for name, one in lists.items()}
     rng, draws, base = np.random.default_rng(seed), config.resamples, figures.baseline(values)
-    ways, each = figures.against(values, base, segments, draws, rng)
+    ways, each = figures.against(values, base, segments, split.top_n, draws, rng)
     bands, ends = bands_of(split), figures.ends(values, draws, rng)
     return Yardsticks(
         protocol=protocol,

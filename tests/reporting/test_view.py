@@ -43,7 +43,7 @@ def table(protocol):
 
     def beside(value):
         gap = Difference(value=value, low=value - 0.03, high=value + 0.03, n=9, base=0.1)
-        return Compared(gap=gap, p=0.001, adjusted=0.002, saying="helps")
+        return Compared(top_n=10, gap=gap, p=0.001, adjusted=0.002, saying="helps")
 
     ways = (
         Way(name="segment_popularity", figures={"precision": 0.15}, against=beside(0.05)),

@@ -72,7 +72,7 @@ def test_a_gap_is_told_with_what_chance_could_make_it():
         "noise": {"precision": base + 0.1 * rng.normal(size=400)},
     }
     half = np.arange(400) < 200
-    ways, groups = figures.against(values, "global_popularity", {"s001": half, "s002": ~half}, 1000, rng)
+    ways, groups = figures.against(values, "global_popularity", {"s001": half, "s002": ~half}, 10, 1000, rng)
     assert {name: one.saying for name, one in ways.items()} == {
         SEGMENTS: "helps", CHAMPION: "helps", "noise": "no evidence",
     }  # fmt: skip
@@ -84,3 +84,9 @@ def test_a_gap_is_told_with_what_chance_could_make_it():
     assert fallen.value == pytest.approx(-0.2, abs=0.02)
     assert fallen.high < 0
     assert figures.over_champion({SEGMENTS: values[SEGMENTS]}, 10, rng) is None
+
+
+def test_where_popularity_finds_nothing_a_lift_is_a_number():
+    values = {"global_popularity": {"precision": np.zeros(50)}, SEGMENTS: {"precision": np.full(50, 0.1)}}
+    ways, _ = figures.against(values, "global_popularity", {}, 10, 200, np.random.default_rng(0))
+    assert ways[SEGMENTS].lift.value == pytest.approx(0.1 * 50 * 10)
