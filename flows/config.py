@@ -32,8 +32,11 @@ if typing.TYPE_CHECKING:  # which plugins there are is known at run time alone
     Feature: typing.TypeAlias = Section
     Encoder: typing.TypeAlias = Section
     Algorithm: typing.TypeAlias = Section
+    Recommender: typing.TypeAlias = Section
 else:
-    Source, Feature, Encoder, Algorithm = map(_any_of, ("sources", "features", "encoders", "clusterers"))
+    Source, Feature, Encoder, Algorithm, Recommender = map(
+        _any_of, ("sources", "features", "encoders", "clusterers", "recommenders")
+    )
 
 
 class SearchItem(settings.SearchItem):
@@ -52,19 +55,31 @@ class SearchConfig(settings.SearchConfig):
     )
 
 
+class RecommendConfig(settings.RecommendConfig):
+    """What is recommended to whom."""
+
+    recommender: Recommender = Field(
+        default_factory=lambda: _default("recommenders", "segment_popularity"),
+        description="how items are ranked for a segment or a user",
+    )
+
+
 class RetrainConfig(settings.Settings):
     """Everything a retrain depends on."""
 
     source: Source = Field(description="where the data comes from")
     features: tuple[Feature, ...] = Field(description="feature families; one whose table is missing is switched off")
-    encoder: Encoder = Field(default_factory=lambda: _default_encoder(), description="the language model")
+    encoder: Encoder = Field(
+        default_factory=lambda: _default("encoders", "transformer"), description="the language model"
+    )
     search: SearchConfig = Field(description="candidates that compete")
+    recommend: RecommendConfig = Field(default_factory=RecommendConfig, description="what is recommended to whom")
 
 
-def _default_encoder() -> Any:
+def _default(family: Family, kind: str) -> Any:
     from tasks.plugins.find import plugin
 
-    return plugin("encoders", "transformer").Config()
+    return plugin(family, kind).Config()
 
 
 def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> RetrainConfig:

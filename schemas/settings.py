@@ -16,6 +16,7 @@ from schemas.config import (
     IdentityConfig,
     IngestConfig,
     LedgerConfig,
+    Positive,
     RepresentConfig,
     Section,
     SelectConfig,
@@ -48,6 +49,17 @@ class SearchConfig(Section):
     warm: bool = Field(True, description="let candidates that start from the champion compete beside fresh ones")
 
 
+class RecommendConfig(Section):
+    """What is recommended to whom."""
+
+    recommender: Section = Field(description="how items are ranked for a segment or a user")
+    n: Positive = Field(20, description="items recommended at most")
+    per_user: bool = Field(False, description="also publish a list for each user")
+    exclude_seen: bool = Field(
+        True, description="leave out of a user's list what the user has chosen before; off where purchases repeat"
+    )
+
+
 class Settings(Section):
     """Everything a retrain depends on."""
 
@@ -78,6 +90,7 @@ class Settings(Section):
         default_factory=CalibrationConfig, description="how sure an assignment is, and what thin users get"
     )
     gates: GateConfig = Field(default_factory=GateConfig, description="what a candidate must pass to become live")
+    recommend: RecommendConfig = Field(description="what is recommended to whom")
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig, description="where the work runs")
     ledger: LedgerConfig = Field(default_factory=LedgerConfig, description="where runs and models are recorded")
 

@@ -110,12 +110,55 @@ class Grouped(Fitted):
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         """(m, items) scores of each user's segment; a segment that the fit did not know counts as none."""
+        return self.by_group[self._groups(users)]
+
+    def _groups(self, users: np.ndarray) -> np.ndarray:
+        """(m,) rows of `by_group` of some users."""
         last, labels = len(self.by_group) - 1, self.labels[users]
-        return self.by_group[np.where((labels < 0) | (labels > last), last, labels)]
+        return np.where((labels < 0) | (labels > last), last, labels)
+
+    def recommend(self, users: np.ndarray, n: int, exclude_seen: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """The same as of any other recommender, from one ranking per segment: linear in what was seen, not in items."""
+        users = np.asarray(users, np.int64)
+        groups, seen = self._groups(users), self.interactions.counts[users]
+        width = min(n, self.by_group.shape[1])
+        most = int(np.diff(seen.indptr).max(initial=0)) if exclude_seen else 0
+        ranking, ranked = highest(self.by_group, width + most)
+        places = np.tile(np.arange(width), (len(users), 1))
+        if exclude_seen:
+            places += _above(ranking, seen, groups, width)
+        there = places < ranking.shape[1]
+        place = (groups[:, None], np.where(there, places, 0))
+        chosen, values = np.full((len(users), n), -1), np.full((len(users), n), np.nan)
+        chosen[:, :width] = np.where(there, ranking[place], -1)
+        values[:, :width] = np.where(there, ranked[place], np.nan)
+        return chosen, values
 
     def top(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Best items of each segment that was fitted: (k, min(n, items)) column numbers and scores."""
         return highest(self.by_group[:-1], n)
+
+
+def _above(ranking: np.ndarray, seen: "sp.csr_matrix", groups: np.ndarray, width: int) -> np.ndarray:
+    """(m, width) seen items that stand above the j-th item that a user has not seen.
+
+    The i-th seen item, at place b_i of the ranking, stands above the j-th unseen one where b_i − i ≤ j.
+
+    Args:
+        ranking: (k + 1, depth) items, best first, −1 where nothing is left.
+        seen: (m, items) CSR of what was seen.
+        groups: (m,) rows of the ranking.
+        width: How many unseen items are asked for.
+    """
+    place = np.full((len(ranking), seen.shape[1]), ranking.shape[1], np.int32)
+    group, at = np.nonzero(ranking >= 0)
+    place[group, ranking[group, at]] = at
+    row = np.repeat(np.arange(len(groups)), np.diff(seen.indptr))
+    taken = place[groups[row], seen.indices]
+    gaps = taken[np.lexsort((taken, row))] - (np.arange(len(row)) - seen.indptr[row])
+    near = gaps < width
+    counted = np.bincount(row[near] * width + gaps[near], minlength=len(groups) * width)
+    return np.cumsum(counted.reshape(len(groups), width), axis=1)
 
 
 def check(interactions: Interactions, assignments: np.ndarray) -> np.ndarray:
