@@ -14,7 +14,7 @@ import polars as pl
 
 from schemas.tables import EVENTS
 from tests.helpers.landed_tables import written
-from tests.helpers.lists import AS_OF, NAME, live_segments, recommend_day
+from tests.helpers.lists import AS_OF, NAME, checked, live_segments, recommend_day
 
 SEGMENTS, BUCKETS, EVENTS_PER_USER = 20, 8, 30
 
@@ -46,10 +46,13 @@ def main(users: int = 100_000, items: int = 20_000, n: int = 20, recommender: st
         settings = {"n": n, "per_user": True, "recommender": {"kind": recommender}}
         started = time.perf_counter()
         told = recommend_day(home, tables, lambda step, at=[started]: _step(step, at), recommend=settings)
-        seconds = time.perf_counter() - started
+        seconds, started = time.perf_counter() - started, time.perf_counter()
         rows = pl.scan_parquet(home / "segmentations" / NAME / "tables" / "user_recommendations" / "*.parquet")
         assert told.users == users
         print(f"{rows.select(pl.len()).collect().item():,} rows of {users:,} users in {seconds:.1f} s, {recommender}")
+        assert checked(home, tables, recommend=settings).passed
+        print(f"lists again and their validation, Great Expectations' import included: "
+              f"{time.perf_counter() - started:.1f} s")  # fmt: skip
         for path in map(Path, told.files):
             print(f"  {path.name.partition('-')[2]}: {path.stat().st_size / 1e6:.1f} MB")
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
