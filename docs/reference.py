@@ -35,13 +35,14 @@ FAMILIES: dict[Family, str] = {
     "encoders": "Language models: the key `encoder`, used where `texts` is given.",
     "clusterers": "Algorithms: `search.candidates[].algorithm`; a parameter may have several values in `grid`.",
     "metrics": "What is measured about a candidate, as the section `evaluate` says; a metric has no keys of its own.",
-    "recommenders": "Yardsticks of held-out lift, and what recommends per segment. A config does not name them.",
+    "recommenders": "Ways to rank items for a segment or a user: the key `recommend.recommender`; and yardsticks.",
 }
 PLUGGED: dict[str, Family] = {
     "source": "sources",
     "features": "features",
     "encoder": "encoders",
     "algorithm": "clusterers",
+    "recommender": "recommenders",
 }
 """Key -> family, where a key names plugins."""
 

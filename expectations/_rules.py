@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.config import ValidateConfig
 from schemas.facts import COPIED, DISTINCT, DUPLICATES, ROWS, Facts
-from schemas.tables import USER_ID, Table
+from schemas.tables import ITEM_ID, RANK, SCORE, USER_ID, Table
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -53,6 +53,18 @@ def contract(table: Table) -> tuple[Rule, ...]:
     if table.key:
         rules.append(Rule("unique_key", DUPLICATES, "error", high=0, column=table.key[0], counts=True))
     return tuple(rules)
+
+
+def ranked(table: Table) -> tuple[Rule, ...]:
+    """Lists of a table: there are some, ranks go from one without a gap, no item comes twice, and scores fall."""
+    return (
+        *contract(table),
+        Rule("min_rows", ROWS, "error", low=1),
+        none_with(RANK, "nonpositive"),
+        none_with(RANK, "beyond_list"),
+        none_with(ITEM_ID, "repeated"),
+        none_with(SCORE, "rises"),
+    )
 
 
 def window(column: str) -> tuple[Rule, ...]:

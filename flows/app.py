@@ -26,7 +26,7 @@ def add_commands(app: typer.Typer) -> None:
     """All commands, in the groups that the help shows them in."""
     for flow in flows():
         _add(app, command(flow), FLOWS)
-    for function in (commands.check, commands.user):
+    for function in (commands.check, commands.user, commands.recommendations):
         _add(app, function, LOOK)
     segments = typer.Typer(help="Tells what is published about segments.")
     _add(segments, commands.segments_list, LOOK, "list")

@@ -15,6 +15,7 @@ from flows.running import here
 from schemas.asked import Sampled
 from schemas.config import LedgerConfig, kind_of
 from schemas.errors import Refused, listed
+from schemas.recommended import Recommended
 from schemas.runs import Decided, Served
 from schemas.tables import CATEGORIES, EDGES, EVENTS, ITEMS, USERS, VALUE
 from tasks.ingestion.sampling import sample
@@ -125,6 +126,12 @@ def assign(config: RetrainConfig, only_touched: bool) -> Served:
     return here("assign", config=config, only_touched=only_touched)
 
 
+def recommend(config: RetrainConfig) -> Recommended:
+    """That nothing is live is told before servers start."""
+    expect(home(), config.segmentation)
+    return here("recommend", config=config)
+
+
 def promote(segmentation: str, version: str, author: str, reason: str, ledger: LedgerConfig) -> Decided:
     """A version that is not there is told before servers start, and a refusal is a failure."""
     override_of(author, reason)
@@ -145,4 +152,4 @@ def rollback(segmentation: str, author: str, reason: str, ledger: LedgerConfig) 
     return roll_back(pointer.read(home(), segmentation).revision, author, reason, home(), books)
 
 
-OWN: dict[str, Callable[..., Any]] = {own.__name__: own for own in (assign, promote, rollback)}
+OWN: dict[str, Callable[..., Any]] = {own.__name__: own for own in (assign, promote, recommend, rollback)}

@@ -11,6 +11,7 @@ from tasks.stores.home import home
 
 if TYPE_CHECKING:
     from schemas.asked import Checked, Exported, Listed, Told
+    from schemas.recommended import Suggestions
 
 Segmentation = Annotated[str, typer.Option("--segmentation", metavar="NAME", help="Name of the segmentation.")]
 
@@ -44,6 +45,16 @@ def user(
     from tasks.registry import readers
 
     return readers.user(home(), segmentation, user)
+
+
+def recommendations(
+    user: Annotated[str, typer.Argument(metavar="ID", help="The recommender's own id of the user.")],
+    segmentation: Segmentation,
+) -> "Suggestions":
+    """Tells what is recommended to a user, as published by `recommend`, and why."""
+    from tasks.recommendations.readers import for_user
+
+    return for_user(home(), segmentation, user)
 
 
 def segments_list(segmentation: Segmentation) -> "Listed":

@@ -10,6 +10,7 @@ from typing import Any
 
 from schemas.artifacts import Fitted
 from schemas.gates import GateInput
+from schemas.recommended import Lists, Recommended
 from schemas.reports import Choice, EvaluationReport, Lineage, SegmentProfile, ValidationReport, Verdict
 from schemas.runs import (
     Attempt,
@@ -148,6 +149,16 @@ def _(made: bool) -> str:
 @words.register
 def _(made: Served) -> str:
     return f"{made.moved:,} users moved"
+
+
+@words.register
+def _(made: Lists) -> str:
+    return ", ".join(f"{ref.rows:,} {name.replace('_', ' ')}" for name, ref in made.tables().items())
+
+
+@words.register
+def _(made: Recommended) -> str:
+    return f"{made.segments:,} lists of segments" if made.model_version else "nothing"
 
 
 @words.register

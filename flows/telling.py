@@ -13,6 +13,7 @@ import typer
 from pydantic import BaseModel, TypeAdapter
 
 from schemas.asked import Checked, Exported, Listed, Sampled, Told
+from schemas.recommended import Recommended, Suggestions
 from schemas.runs import Decided, Served, Summary
 from tasks.health.served import MLFLOW, PREFECT
 from tasks.reporting.summary import CURVES, run_page
@@ -112,6 +113,24 @@ def measured(metrics: Mapping[str, float]) -> Iterator[tuple[str, str]]:
 @words.register
 def _(told: Served) -> Iterator[str]:
     yield f"{told.segmentation}: {told.users} users assigned by version {told.model_version}, {told.moved} moved"
+
+
+@words.register
+def _(told: Recommended) -> Iterator[str]:
+    users = f", and to {told.users:,} users" if told.users else ""
+    came = f"{told.items:,} items recommended to {told.segments} segments{users}, by version {told.model_version}"
+    yield f"{told.segmentation}: {came if told.model_version else 'nothing is recommended'}"
+    yield from told.why
+    yield from told.files
+
+
+@words.register
+def _(told: Suggestions) -> Iterator[str]:
+    where = f": {told.segment_id} {told.name}" if told.segment_id else ""
+    yield f"{told.user_id}{where}, version {told.model_version}, as of {told.as_of:%Y-%m-%d %H:%M} UTC"
+    yield told.why
+    for one in told.items:
+        yield f"  {one.rank:>3}  {one.item_id:<24} {one.reason}"
 
 
 @words.register

@@ -264,18 +264,25 @@ TRANSITIONS = Table(
         ),
     ),
 )
+_LISTED = (
+    Column(RANK, "int32", unit="from 1"),
+    Column(ITEM_ID, "string"),
+    Column(SCORE, "float64", meaning="of the recommender, in its own unit: compares items of one list"),
+    Column(REASON, "string", meaning="what was measured of the item, in words"),
+    Column(MODEL_VERSION, "string", meaning="whose segments it was made by"),
+    _AS_OF,
+)
 RECOMMENDATIONS = Table(
     "recommendations",
-    (
-        _SEGMENT,
-        Column(RANK, "int32", unit="from 1"),
-        Column(ITEM_ID, "string"),
-        Column(SCORE, "float64"),
-    ),
+    (Column(SEGMENT_ID, "string", nullable=True, meaning="null: the list of users without a segment"), *_LISTED),
     key=(SEGMENT_ID, RANK),
 )
+USER_RECOMMENDATIONS = Table("user_recommendations", (_USER, *_LISTED), key=(USER_ID, RANK))
+REMADE: tuple[str, ...] = (RECOMMENDATIONS.name, USER_RECOMMENDATIONS.name)
+"""Published tables that belong to one model and to no other: a promotion leaves them out until they are made again."""
 PUBLISHED: Mapping[str, Table] = {
-    table.name: table for table in (ASSIGNMENTS, SEGMENTS, TRANSITIONS, RECOMMENDATIONS, QUARANTINE)
+    table.name: table
+    for table in (ASSIGNMENTS, SEGMENTS, TRANSITIONS, RECOMMENDATIONS, USER_RECOMMENDATIONS, QUARANTINE)
 }
 
 Bucket = Mapping[str, "pl.DataFrame"]

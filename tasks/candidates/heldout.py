@@ -44,12 +44,12 @@ def heldout(
     if EVENTS.name not in tables:
         return None
     events, (low, high) = tables[EVENTS.name], window
-    seen = [_chosen(frame, choices).select(ITEM_ID).unique() for frame in read_frames(events, (ITEM_ID, EVENT))]
+    seen = [chosen(frame, choices).select(ITEM_ID).unique() for frame in read_frames(events, (ITEM_ID, EVENT))]
     items = pl.concat(seen)[ITEM_ID].unique().sort()
     trained, tested = [], []
     for frame in read_frames(events, (USER_ID, ITEM_ID, EVENT, TIMESTAMP, SEQUENCE)):
-        trained.append(cells(_chosen(between(frame, 0.0, low), choices), users, items))
-        late = _chosen(between(frame, low, high), choices)
+        trained.append(cells(chosen(between(frame, 0.0, low), choices), users, items))
+        late = chosen(between(frame, low, high), choices)
         tested.append(cells(late if after is None else late.filter(pl.col(TIMESTAMP) > after), users, items))
     shape = len(users), len(items)
     return HeldOut(interactions_of(trained, *shape), binary(interactions_of(tested, *shape)), items.to_numpy())
@@ -63,7 +63,7 @@ def heldout_after(tables: Refs, users: "pl.Series", moment: datetime, choices: S
     from tasks.numerics.interactions import binary, cells, interactions_of
 
     columns = (USER_ID, ITEM_ID, EVENT, TIMESTAMP)
-    frames = [_chosen(frame, choices) for frame in read_frames(tables[EVENTS.name], columns)]
+    frames = [chosen(frame, choices) for frame in read_frames(tables[EVENTS.name], columns)]
     items = pl.concat([frame.select(ITEM_ID).unique() for frame in frames])[ITEM_ID].unique().sort()
     trained = [cells(until(frame, moment), users, items) for frame in frames]
     tested = [cells(frame.filter(pl.col(TIMESTAMP) > moment), users, items) for frame in frames]
@@ -78,7 +78,7 @@ def turning_point(tables: Refs, share: float, choices: Sequence[str] = ()) -> da
 
     if EVENTS.name not in tables:
         return None
-    frames = [_chosen(frame, choices)[TIMESTAMP] for frame in read_frames(tables[EVENTS.name], (EVENT, TIMESTAMP))]
+    frames = [chosen(frame, choices)[TIMESTAMP] for frame in read_frames(tables[EVENTS.name], (EVENT, TIMESTAMP))]
     stamps = pl.concat(frames).sort()
     moment = stamps[int(share * (len(stamps) - 1))] if len(stamps) else None
     return None if moment is None or stamps[-1] <= moment else moment
@@ -95,7 +95,7 @@ def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:
         return False
     known, wanted = set[str](), set[str]()
     for frame in read_frames(tables[EVENTS.name], (USER_ID, ITEM_ID, EVENT, TIMESTAMP, SEQUENCE)):
-        early, late = (_chosen(between(frame, *part), choices) for part in ((0.0, window[0]), window))
+        early, late = (chosen(between(frame, *part), choices) for part in ((0.0, window[0]), window))
         known.update(early[ITEM_ID].unique())
         wanted.update(late.join(early, on=[USER_ID, ITEM_ID], how="anti")[ITEM_ID].unique())
         if not known.isdisjoint(wanted):
@@ -103,7 +103,8 @@ def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:
     return False
 
 
-def _chosen(events: "pl.DataFrame", choices: Sequence[str]) -> "pl.DataFrame":
+def chosen(events: "pl.DataFrame", choices: Sequence[str]) -> "pl.DataFrame":
+    """The events of some names; of all where none are given."""
     import polars as pl
 
     return events.filter(pl.col(EVENT).cast(pl.String).is_in(list(choices))) if choices else events

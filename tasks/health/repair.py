@@ -7,7 +7,7 @@ from pathlib import Path
 from schemas.artifacts import RunContext
 from schemas.config import LedgerConfig
 from schemas.errors import DataError, FenqunError
-from schemas.tables import AS_OF, ASSIGNMENTS, MODEL_VERSION, PUBLISHED, QUARANTINE, SEGMENTS, TRANSITIONS
+from schemas.tables import AS_OF, ASSIGNMENTS, MODEL_VERSION, PUBLISHED, QUARANTINE, REMADE, SEGMENTS, TRANSITIONS
 from tasks.disk import database
 from tasks.disk.artifacts import at, code_version
 from tasks.disk.files import set_aside
@@ -109,7 +109,19 @@ def _mended(
         return None
     for table in sorted(live.tables.keys() & set(_ADDED)):
         live = _with_history(live, table, known, ledger, told)
-    return live
+    return _without_damage(live, ledger, told)
+
+
+def _without_damage(live: pointer.Live, ledger: Ledger, told: list[str]) -> pointer.Live:
+    """A champion that names of the tables that `recommend` makes again only those that are whole, and its own."""
+    gone = []
+    for table in sorted(live.tables.keys() & set(REMADE)):
+        try:
+            tables.read_live(ledger.home, ledger.segmentation, table, live)
+        except DataError as error:
+            gone.append(table)
+            told.append(f"{str(error).split(' and is not read')[0].split('; ')[0]}; left out until `fenqun recommend`")
+    return live.without(*gone) if gone else live
 
 
 def _with_table(live: pointer.Live, table: str, ledger: Ledger, told: list[str]) -> pointer.Live:
@@ -177,7 +189,8 @@ def _from_alias(ledger: Ledger, told: list[str]) -> pointer.Live | None:
         return None
     try:
         kept, sha256 = fetch(champion, _context(home), ledger)
-        versions = {table: tables.newest(home, name, table) for table in PUBLISHED if tables.exists(home, name, table)}
+        there = [table for table in PUBLISHED if table not in REMADE and tables.exists(home, name, table)]
+        versions = {table: tables.newest(home, name, table) for table in there}
         people = tables.read(home, name, ASSIGNMENTS.name, versions.get(ASSIGNMENTS.name))
     except FenqunError as error:
         told.append(str(error).split("; ")[0])

@@ -49,6 +49,11 @@ class Live(Report):
     author: str = Field("schedule", description="who promoted it")
     reason: str = Field("passed every gate", description="why it was promoted")
 
+    def without(self, *names: str) -> "Live":
+        """The same champion without some of its tables."""
+        kept = {name: version for name, version in self.tables.items() if name not in names}
+        return self.model_copy(update={"tables": kept, "sums": {n: s for n, s in self.sums.items() if n in kept}})
+
 
 class Pointer(Report):
     """The content of the pointer file."""

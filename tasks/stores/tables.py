@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.errors import DataError, UsageError
-from schemas.tables import PUBLISHED
+from schemas.tables import MODEL_VERSION, PUBLISHED, REMADE
 from tasks.disk.artifacts import aside, fingerprint
 from tasks.disk.files import set_aside, sum_of
 from tasks.stores import pointer
@@ -175,10 +175,34 @@ def read_live(home: str, segmentation: str, name: str, live: pointer.Live) -> "p
     Raises:
         DataError: nothing was published under this name, or the table is damaged.
     """
+    expect(segmentation, name, live)
+    check(home, segmentation, name, live)
+    return own(read(home, segmentation, name, live.tables[name]), segmentation, name, live)
+
+
+def expect(segmentation: str, name: str, live: pointer.Live) -> None:
+    """Refuses a table that was not published with a champion.
+
+    Raises:
+        DataError: it tells which command publishes it.
+    """
+    if name not in live.tables and name in REMADE:
+        made = f"nothing is recommended by version {live.model_version} yet"
+        raise DataError(f"{segmentation}: {made}; run `fenqun recommend`")
     if name not in live.tables:
         raise DataError(f"{segmentation} has no published table {name} yet; run `fenqun retrain` first")
-    check(home, segmentation, name, live)
-    return read(home, segmentation, name, live.tables[name])
+
+
+def own(frame: "pl.DataFrame", segmentation: str, name: str, live: pointer.Live) -> "pl.DataFrame":
+    """Rows of a champion's table; of those that belong to one model alone no other's are let through.
+
+    Raises:
+        DataError: they are of another model.
+    """
+    if name in REMADE and (others := set(frame[MODEL_VERSION].unique()) - {live.model_version}):
+        whose = f"{name} are of version {min(others)}, but version {live.model_version} is live"
+        raise DataError(f"{segmentation}: {whose}; run `fenqun recommend`")
+    return frame
 
 
 def published(home: str, segmentation: str, name: str) -> "pl.DataFrame":

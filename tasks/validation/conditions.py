@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas import tables as t
@@ -130,15 +131,16 @@ def _transitions() -> "dict[str, pl.Expr]":
     return {"from_segment_id.silent": pl.col(t.FROM_SEGMENT_ID).eq_missing(pl.col(t.TO_SEGMENT_ID))}
 
 
-def _recommendations() -> "dict[str, pl.Expr]":
+def _lists(owner: str) -> "dict[str, pl.Expr]":
+    """Of ranked lists, one for each value of a column."""
     import polars as pl
 
     before = pl.col(t.SCORE).sort_by(t.RANK).shift(1)
     return {
         "rank.nonpositive": pl.col(t.RANK) < 1,
-        "rank.beyond_list": pl.col(t.RANK) > pl.len().over(t.SEGMENT_ID),
-        "item_id.repeated": ~pl.struct(t.SEGMENT_ID, t.ITEM_ID).is_first_distinct(),
-        "score.rises": (pl.col(t.SCORE).sort_by(t.RANK) > before + 1e-12).over(t.SEGMENT_ID),
+        "rank.beyond_list": pl.col(t.RANK) > pl.len().over(owner),
+        "item_id.repeated": ~pl.struct(owner, t.ITEM_ID).is_first_distinct(),
+        "score.rises": (pl.col(t.SCORE).sort_by(t.RANK) > before + 1e-12).over(owner),
     }
 
 
@@ -148,5 +150,6 @@ _OF_TABLE: "Mapping[str, Callable[[], dict[str, pl.Expr]]]" = {
     "assignments": _assignments,
     "segments": _segments,
     "transitions": _transitions,
-    "recommendations": _recommendations,
+    t.RECOMMENDATIONS.name: partial(_lists, t.SEGMENT_ID),
+    t.USER_RECOMMENDATIONS.name: partial(_lists, t.USER_ID),
 }

@@ -25,6 +25,7 @@ _REFER = {
     t.EVENTS.name: (t.ITEM_ID, t.USER_ID),
     t.TEXTS.name: (t.USER_ID,),
     t.RECOMMENDATIONS.name: (t.ITEM_ID, t.SEGMENT_ID),
+    t.USER_RECOMMENDATIONS.name: (t.ITEM_ID,),
     t.ASSIGNMENTS.name: (t.SEGMENT_ID,),
     t.TRANSITIONS.name: (t.SEGMENT_ID,),
 }

@@ -21,7 +21,7 @@ FULL = {"row_change", "mean_shift", "share_shift"}
 BESIDE = {
     "events": ["items", "users"], "texts": ["users"],
     "assignments": ["segments"], "segments": ["assignments"], "transitions": ["segments"],
-    "recommendations": ["segments", "items"],
+    "recommendations": ["segments", "items"], "user_recommendations": ["items"],
 }  # fmt: skip
 
 
@@ -112,6 +112,12 @@ FAULTS = {
     "recommendations.score.rises": cell("score", 0.95, row=1),
     "recommendations.segment_id.unlisted": cell("segment_id", "S7"),
     "recommendations.item_id.unlisted": cell("item_id", "i99"),
+    **{f"{table}.min_rows": lambda frame: frame.clear() for table in ("recommendations", "user_recommendations")},
+    "user_recommendations.rank.nonpositive": cell("rank", 0),
+    "user_recommendations.rank.beyond_list": cell("rank", 3, row=1),
+    "user_recommendations.item_id.repeated": cell("item_id", "i1"),
+    "user_recommendations.score.rises": cell("score", 0.95, row=1),
+    "user_recommendations.item_id.unlisted": cell("item_id", "i99"),
 }
 QUARANTINE_FAULTS = {
     "quarantine.events.share_error": Accounting(table="events", read=10, accepted=5, quarantined=5, deduplicated=0),

@@ -21,7 +21,9 @@ from tests.helpers.servers import ROOT, asked, free_port, until
 def test_what_is_deployed_is_a_flow_with_the_config_file_of_its_name():
     deployed = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
     known = {f"flows/{flow.name}.py:{flow.name}": flow for flow in flows()}
-    assert {"flows/retrain.py:retrain", "flows/assign.py:assign"} <= {one["entrypoint"] for one in deployed}
+    assert {f"flows/{name}.py:{name}" for name in ("retrain", "assign", "recommend")} <= {
+        one["entrypoint"] for one in deployed
+    }
     for one in deployed:
         flow, given = known[one["entrypoint"]], one.get("parameters", {})
         assert given.keys() <= {parameter.name for parameter in flow.parameters}
@@ -33,9 +35,10 @@ def test_what_is_served_has_every_flow_for_every_config_that_it_takes():
     found = {(one.flow_name, one.name): one.parameters for one in deployments()}
     stems = {path.stem for path in CONFIGS.glob("*.yaml")}
     assert len(stems) >= 5
-    of_configs = {(flow, f"{stem}-ui") for flow in ("retrain", "assign") for stem in stems}
+    of_configs = {(flow, f"{stem}-ui") for flow in ("retrain", "assign", "recommend") for stem in stems}
     assert found.keys() == of_configs | {("promote", "any-ui"), ("rollback", "any-ui")}
-    assert all(found["retrain", f"{stem}-ui"] == found["assign", f"{stem}-ui"] for stem in stems)
+    for flow in ("assign", "recommend"):
+        assert all(found["retrain", f"{stem}-ui"] == found[flow, f"{stem}-ui"] for stem in stems)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def test_a_worker_runs_the_deployment_and_mlflow_holds_the_result(home: Path, se
 
     # With sqlalchemy 2.1 no scheduled run would ever appear, while everything else looks well.
     scheduled = until(lambda: [run for run in runs() if run["auto_scheduled"]], 150)
-    assert {run["expected_start_time"][11:16] for run in scheduled} <= {"03:00", "06:00"}
+    assert {run["expected_start_time"][11:16] for run in scheduled} <= {"03:00", "06:00", "06:30"}
 
     start = f"{server.api}/deployments/{server.deployment('retrain/movielens')['id']}/create_flow_run"
     made = asked(start, server.auth, parameters={"config": SMALL}).raise_for_status()

@@ -55,7 +55,12 @@ def good() -> dict[str, pl.DataFrame]:
         ),
         made(
             t.RECOMMENDATIONS, segment_id=["S1", "S1", "S2", "S2"], rank=[1, 2, 1, 2], item_id=["i0", "i1", "i1", "i0"],
-            score=[0.9, 0.5, 0.8, 0.8],
+            score=[0.9, 0.5, 0.8, 0.8], reason=["popular"] * 4, model_version=["1"] * 4, as_of=[AS_OF] * 4,
+        ),
+        made(
+            t.USER_RECOMMENDATIONS, user_id=["u0", "u0", "u1", "u1"], rank=[1, 2, 1, 2],
+            item_id=["i0", "i1", "i1", "i0"], score=[0.9, 0.5, 0.8, 0.8], reason=["popular"] * 4,
+            model_version=["1"] * 4, as_of=[AS_OF] * 4,
         ),
         made(
             t.QUARANTINE, table=["events"], locator=["a.csv row 7"], column=["value"], reason=["not a number"],
@@ -67,7 +72,7 @@ def good() -> dict[str, pl.DataFrame]:
 
 TABLES_IN_ORDER = (
     "events", "users", "items", "texts", "edges", "user_features", "user_embeddings", "user_vectors", "assignments",
-    "segments", "transitions", "recommendations", "quarantine",
+    "segments", "transitions", "recommendations", "user_recommendations", "quarantine",
 )  # fmt: skip
 assert set(TABLES_IN_ORDER) == set(TABLES)
 

@@ -12,6 +12,7 @@ import pytest
 
 from flows.config import RetrainConfig, parse
 from schemas.gates import GateInput
+from schemas.recommended import Recommended
 from schemas.runs import Candidate, Served, Summary
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -62,6 +63,13 @@ class Shop:
 
         with self._settings(changes) as config:
             return assign(config, only_touched)
+
+    def recommend(self, **changes: Any) -> Recommended:
+        """Recommendations from everything that was written, with some settings changed."""
+        from flows.recommend import recommend
+
+        with self._settings(changes) as config:
+            return recommend(config)
 
     @contextmanager
     def _settings(self, changes: dict[str, Any]) -> Iterator[RetrainConfig]:

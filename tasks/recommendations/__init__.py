@@ -1,0 +1,1 @@
+"""What is recommended to segments and users, and why; and what readers ask of it."""

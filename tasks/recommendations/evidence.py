@@ -1,0 +1,52 @@
+"""What was measured of an item: the share of a segment's members who chose it, beside that of all users, in words."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.interactions import Interactions
+from tasks.reporting.phrases import Words
+from tasks.reporting.segments import because
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Evidence:
+    """Shares of users who chose each item, counted on the histories that the lists were learned from.
+
+    Args:
+        interactions: Histories of n users.
+        labels: (n,) segments, −1 for none.
+        names: (k,) of the segments, by label.
+        language: Of the words.
+    """
+
+    def __init__(self, interactions: Interactions, labels: np.ndarray, names: Sequence[str], language: str) -> None:
+        import scipy.sparse as sp
+
+        from tasks.numerics.interactions import binary
+
+        chose, k = binary(interactions), len(names)
+        known = np.flatnonzero(labels >= 0)
+        member = sp.csr_matrix((np.ones(len(known)), (labels[known], known)), shape=(k, len(labels)))
+        self.sizes = np.bincount(labels[known], minlength=k)
+        self._own = (member @ chose).tocsr()
+        self._all = np.asarray(chose.sum(axis=0)).ravel() / max(len(labels), 1)
+        self._names, self._say = (*names, None), Words(language)
+
+    def words(self, labels: np.ndarray, items: np.ndarray) -> "pl.Series":
+        """(m,) reasons for (m,) items on lists of (m,) segments, −1 for that of users without one."""
+        import polars as pl
+
+        width = len(self._all)
+        pairs, place = np.unique((labels + 1) * width + items, return_inverse=True)
+        label, item = pairs // width - 1, pairs % width
+        own = np.zeros(len(pairs))
+        of_one = label >= 0
+        counted = np.asarray(self._own[label[of_one], item[of_one]]).ravel() if of_one.any() else np.zeros(0)
+        own[of_one] = counted / np.maximum(self.sizes[label[of_one]], 1)
+        rows = zip(label.tolist(), own.tolist(), self._all[item].tolist(), strict=True)
+        told = pl.Series([because(self._say, self._names[one], *shares) for one, *shares in rows], dtype=pl.String)
+        return told.gather(place)

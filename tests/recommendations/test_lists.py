@@ -1,0 +1,151 @@
+"""The lists of a day: counted again by hand, for planted tastes and for input that has little to tell."""
+
+from collections import Counter
+
+import polars as pl
+import pytest
+
+from schemas.errors import DataError, UsageError
+from tasks.recommendations.lists import recommended
+from tasks.recommendations.readers import for_user
+from tasks.reporting.phrases import ENGLISH
+from tasks.reporting.segments import because
+from tasks.stores.buckets import read_table
+from tests.helpers.lists import NAME, checked, landed, live_segments, of_day, planted, recommend_day
+
+
+@pytest.fixture
+def shop(tmp_path):
+    pairs, segments = planted()
+    home = tmp_path / "home"
+    live_segments(home, segments, names={"s001": "Letters", "s002": "Ends"})
+    return home, landed(tmp_path, pairs), pairs, segments
+
+
+def scored(pairs: list[tuple[str, str]], segments: dict[str, str | None], segment: str | None) -> dict[str, float]:
+    """By hand: choices by members / members + 0.3 x choices by all / users; of no segment the latter alone."""
+    everyone = Counter(item for _, item in pairs)
+    if segment is None:
+        return {item: n / 12 for item, n in everyone.items()}
+    members = {user for user, one in segments.items() if one == segment}
+    own = Counter(item for user, item in pairs if user in members)
+    return {item: own[item] / len(members) + 0.3 * n / 12 for item, n in everyone.items()}
+
+
+def best(scores: dict[str, float], seen: frozenset[str] | set[str] = frozenset()) -> list[str]:
+    return [one for one in sorted(scores, key=lambda item: (-round(scores[item], 9), item)) if one not in seen]
+
+
+def test_lists_and_reasons_are_what_can_be_counted_by_hand(shop):
+    home, tables, pairs, segments = shop
+    frame = read_table(recommended(of_day(home, tables, recommend={"n": 4})).segments)
+    assert set(frame["model_version"]) == {"1"}
+    for segment in ("s001", "s002", None):
+        own = frame.filter(pl.col("segment_id").eq_missing(pl.lit(segment, pl.String)))
+        expected = scored(pairs, segments, segment)
+        assert own["item_id"].to_list() == best(expected)[:4]
+        assert own["rank"].to_list() == [1, 2, 3, 4]
+        assert own["score"].to_list() == pytest.approx([expected[item] for item in own["item_id"]])
+    told = {(one["segment_id"], one["item_id"]): one["reason"] for one in frame.to_dicts()}
+    assert told["s001", "a"] == "popular in “Letters”: 100.0% of them against 41.7% of all"
+    assert told["s002", "z"] == "popular in “Ends”: 40.0% of them against 16.7% of all"
+    assert told[None, "p"] == "chosen by 58.3% of all users"
+
+
+def test_a_reason_claims_a_segment_only_where_its_share_is_larger(shop):
+    home, tables, *_ = shop
+    frame = read_table(recommended(of_day(home, tables, recommend={"n": 9})).segments)
+    for row in frame.filter(pl.col("segment_id").is_not_null()).to_dicts():
+        own = {"s001": "abcdp", "s002": "xyzp"}[row["segment_id"]]
+        assert row["reason"].startswith("popular in" if row["item_id"] in own else "chosen by"), row
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "everyone", "claims"),
+    [("A", 0.31, 0.1, True), ("A", 0.1, 0.31, False), ("A", 0.10001, 0.1, False), (None, 0.31, 0.1, False)],
+)
+def test_shares_that_read_the_same_are_no_difference(name, own, everyone, claims):
+    assert because(ENGLISH, name, own, everyone).startswith("popular in “A”: 31.0%") is claims
+    assert because(ENGLISH, name, own, everyone).startswith("chosen by") is not claims
+
+
+def test_reasons_are_told_in_the_language_of_the_names(shop):
+    home, tables, *_ = shop
+    frame = read_table(recommended(of_day(home, tables, describe={"language": "zh"})).segments)
+    assert "在“Letters”中受欢迎：其中 100.0% 的用户选过，全体用户为 41.7%" in frame["reason"].to_list()
+    assert "全体用户中有 58.3% 选过" in frame["reason"].to_list()
+
+
+@pytest.mark.parametrize("exclude", [True, False])
+def test_each_user_gets_the_segments_list_without_what_was_chosen(shop, exclude):
+    home, tables, pairs, segments = shop
+    lists = recommended(of_day(home, tables, recommend={"n": 3, "per_user": True, "exclude_seen": exclude}))
+    frame = read_table(lists.users)
+    for n in range(12):
+        user = f"u{n}"
+        seen = {item for one, item in pairs if one == user and exclude}
+        own = frame.filter(pl.col("user_id") == user)
+        assert own["item_id"].to_list() == best(scored(pairs, segments, segments.get(user)), seen)[:3], user
+    assert frame.select("user_id", "rank").is_duplicated().sum() == 0
+
+
+def test_the_lists_pass_what_is_expected_of_them(shop):
+    home, tables, *_ = shop
+    report = checked(home, tables, recommend={"per_user": True})
+    assert report.passed
+    assert {one.table for one in report.results} == {"recommendations", "user_recommendations"}
+
+
+def test_only_choices_count_and_a_choice_that_nobody_makes_is_told(shop, tmp_path):
+    home, _, pairs, _ = shop
+    tables = landed(tmp_path / "more", pairs, others=[("u3", "w")])
+    frame = read_table(recommended(of_day(home, tables, evaluate={"events": ["buy"]})).segments)
+    assert "w" not in set(frame["item_id"])
+    assert "w" in set(read_table(recommended(of_day(home, tables)).segments)["item_id"])
+    with pytest.raises(UsageError, match="no event is named 'rent'"):
+        recommended(of_day(home, tables, evaluate={"events": ["rent"]}))
+
+
+def test_a_segment_that_nobody_is_in_gets_what_everybody_likes(shop):
+    home, tables, _, segments = shop
+    live_segments(home, segments, names={"s000": "Nobody", "s003": "None"})
+    frame = read_table(recommended(of_day(home, tables, recommend={"n": 3})).segments)
+    by = {key: own.drop("segment_id") for (key,), own in frame.group_by("segment_id")}
+    assert by["s000"].equals(by[None])
+    assert by["s003"].equals(by[None])
+    assert not by["s001"].equals(by[None])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"), [(None, "the source gives no events"), ([], "nobody chose an item up to 2026-01-01")]
+)
+def test_without_choices_nothing_is_published_and_it_is_said_why(shop, tmp_path, pairs, words):
+    home, tables, *_ = shop
+    given = {"users": tables["users"]} if pairs is None else landed(tmp_path / "none", pairs)
+    with pytest.raises(DataError, match=words):
+        recommend_day(home, given)
+    with pytest.raises(DataError, match="run `fenqun recommend`"):
+        for_user(str(home), NAME, "u0")
+
+
+def test_one_item_makes_lists_of_one_and_says_so(shop, tmp_path):
+    home, *_ = shop
+    told = recommend_day(home, landed(tmp_path / "one", [("u0", "a"), ("u7", "a")]), recommend={"per_user": True})
+    assert told.why == ("the lists have 1 items, not 20: of all items, 1 were ever chosen",)
+    assert told.users == 10, "two have chosen it already"
+    assert [one.item_id for one in for_user(str(home), NAME, "u1").items] == ["a"]
+    seen = for_user(str(home), NAME, "u0")
+    assert (seen.items, seen.list_of) == ((), "user")
+    assert "has chosen everything" in seen.why
+
+
+def test_who_has_everything_gets_nothing_and_no_empty_table_is_published(shop, tmp_path):
+    home, *_ = shop
+    tables = landed(tmp_path / "all", [(f"u{n}", item) for n in range(12) for item in "ab"])
+    told = recommend_day(home, tables, recommend={"per_user": True, "n": 2})
+    assert told.users == 0
+    assert told.why == (
+        "no user has a list of their own: each has chosen everything; recommend.exclude_seen may be off",
+    )
+    assert not [path for path in told.files if "user-recommendations" in path]
+    assert for_user(str(home), NAME, "u0").list_of == "segment"
