@@ -18,6 +18,7 @@ from tasks.models.fetch import model_folder
 from tasks.stores import pointer
 from tests.helpers import versions
 from tests.helpers.damage import flip
+from tests.helpers.lists import recommend_day
 from tests.helpers.requests import raw_users
 
 pytestmark = pytest.mark.slow
@@ -34,6 +35,7 @@ def warm(tmp_path_factory):
     _, bucket, _ = versions.two(home)
     for version in ("1", "2"):
         versions.promoted(home, version)
+        recommend_day(home, versions.tables_of(home, bucket), as_of=versions.AS_OF, recommend={"per_user": True})
     shutil.copytree(home, home.parent / "kept")
     return home, raw_users(bucket, 5)
 
@@ -50,7 +52,11 @@ def readers(path: Path, home: Path) -> tuple[str, ...]:
     top, second = path.relative_to(home).parts[:2]
     if top == "mlflow":
         return ("serve", "serve live") if second == "artifacts" else ("serve", "serve live", "rollback")
-    return ("serve live", "rollback") if top == "artifacts" else ("user", "list", "export", "serve live", "rollback")
+    return (
+        ("serve live", "rollback")
+        if top == "artifacts"
+        else ("user", "list", "export", "recommendations", "serve live", "rollback")
+    )
 
 
 def harm(path: Path, rng: np.random.Generator) -> str:
@@ -99,6 +105,7 @@ def commands(home: Path, users: list[dict], capsys) -> dict[str, Callable[[], Ou
     target = home.parent / "members.csv"
     return {
         "user": lambda: asked("user", user, *of),
+        "recommendations": lambda: asked("recommendations", user, *of),
         "list": lambda: asked("segments", "list", *of),
         "export": lambda: asked("segments", "export", *of, "--output", str(target), left=target.read_text),
         "serve": lambda: served(False),

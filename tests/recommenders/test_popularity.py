@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.metrics.heldout_lift import heldout_lift
 from tasks.recommenders import global_popularity, segment_popularity
-from tasks.recommenders._fitted import Grouped
+from tasks.recommenders._fitted import Fitted, Grouped
 from tests.helpers.histories import histories
 
 
@@ -25,6 +25,21 @@ def test_ranked_equals_sorting_every_user(seed, groups, items, n, exclude_seen):
         expected = sorted(left, key=lambda i: (-scores[group[user], i], i))[:n]
         np.testing.assert_array_equal(found[user], expected + [-1] * (n - len(expected)))
         np.testing.assert_array_equal(values[user, : len(expected)], scores[group[user], expected])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 3), st.integers(1, 12), st.integers(1, 20), st.booleans())
+def test_one_ranking_per_segment_recommends_what_scoring_every_user_would(seed, k, items, n, exclude_seen):
+    """Also of scores that recommend nothing, of labels that the fit did not know, and of users asked for twice."""
+    rng = np.random.default_rng(seed)
+    scores = rng.choice([0.0, 1.0, 2.0, np.nan, -np.inf], size=(k + 1, items))
+    seen = sp.csr_matrix((rng.random((9, items)) < rng.random()).astype(float))
+    fitted = Grouped(scores, histories(seen), rng.integers(-1, k + 2, 9))
+    users = rng.integers(9, size=rng.integers(12))
+    for found, expected in zip(
+        fitted.recommend(users, n, exclude_seen), Fitted.recommend(fitted, users, n, exclude_seen), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_agrees_with_the_held_out_protocol():
