@@ -76,5 +76,5 @@ def test_scores_equal_cornacs():
     own = fitted(train, l2=100.0, half_life=None).scores(np.arange(train.shape[0]))
     items = [dataset.iid_map[item] for item in np.unique(cells.col)]
     for user in range(0, train.shape[0], 10):
-        theirs = model.score(dataset.uid_map[user])[items]
+        theirs = model.score(dataset.uid_map[user]).ravel()[items]
         np.testing.assert_allclose(own[user, np.unique(cells.col)], theirs, atol=1e-3)

@@ -17,12 +17,14 @@ from tests.helpers.histories import histories
 def test_ranked_equals_sorting_every_user(seed, groups, items, n, exclude_seen):
     rng = np.random.default_rng(seed)
     scores = rng.integers(4, size=(groups, items)).astype(float)  # many ties
+    scores[rng.random((groups, items)) < 0.1] = -np.inf
+    scores[rng.random((groups, items)) < 0.1] = np.nan
     seen = sp.csr_matrix((rng.random((9, items)) < 0.4).astype(float))
     group = rng.integers(groups, size=9)
     labels = np.where(group == groups - 1, -1, group)
     found, values = Grouped(scores, histories(seen), labels).recommend(np.arange(9), n, exclude_seen)
     for user in range(9):
-        left = [i for i in range(items) if not (exclude_seen and seen[user, i])]
+        left = [i for i in range(items) if scores[group[user], i] > -np.inf and not (exclude_seen and seen[user, i])]
         expected = sorted(left, key=lambda i: (-scores[group[user], i], i))[:n]
         np.testing.assert_array_equal(found[user], expected + [-1] * (n - len(expected)))
         np.testing.assert_array_equal(values[user, : len(expected)], scores[group[user], expected])
