@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from schemas.errors import DataError
 from tasks.plugins.find import kinds, plugin
-from tests.helpers.histories import checkerboard, histories
+from tests.helpers.histories import checkerboard, histories, planted_items
 
 KINDS = kinds("recommenders")
 POPULAR = {"global_popularity", "personal_frequency"}  # no tastes: with seen items left out, what all others like
@@ -15,7 +15,8 @@ TASTES = [kind for kind in KINDS if kind not in POPULAR]
 
 def fitted(kind, matrix, labels, seed=0):
     module = plugin("recommenders", kind)
-    return module.fit(histories(matrix), None, labels, module.Config(), np.random.default_rng(seed))
+    items = planted_items(matrix.shape[1])
+    return module.fit(histories(matrix), items, labels, module.Config(), np.random.default_rng(seed))
 
 
 def test_the_folder_holds_the_baseline_the_protocol_and_the_ceiling():
