@@ -115,7 +115,7 @@ def test_of_two_changes_from_one_revision_the_second_publishes_nothing(small):
 
 
 @pytest.mark.parametrize("table", REMADE)
-def test_damaged_lists_are_told_and_left_out_by_a_repair(small, tmp_path, table):
+def test_damaged_lists_are_told(small, table):
     home, refs = small
     recommend_day(home, refs, recommend={"per_user": True})
     (file,) = tables.table_path(str(home), NAME, table).glob("*.parquet")
@@ -136,6 +136,18 @@ def test_a_repair_leaves_damaged_lists_out_and_the_rest_as_it_is(shop, tmp_path)
     assert "recommendations: version 0 is damaged; left out until `fenqun recommend`" in told[0]
     assert seen(home) == before
     assert repair(str(home), NAME) == []
+
+
+def test_a_pointer_that_is_lost_comes_back_without_lists_that_may_be_of_another_model(shop, tmp_path):
+    home = tmp_path / "home"
+    make_live(shop, 0)
+    recommend_day(shop[0], versions.tables_of(shop[0], shop[2]), as_of=versions.AS_OF)
+    make_live(shop, 1)
+    shutil.copytree(shop[0], home)
+    pointer.pointer_path(str(home), NAME).unlink()
+    shutil.rmtree(pointer.pointer_path(str(home), NAME).parent / "history")
+    repair(str(home), NAME)
+    assert (live(home).model_version, {*live(home).tables} & {*REMADE}) == ("2", set())
 
 
 def test_where_items_are_no_choices_nothing_is_recommended_and_nothing_fails(small):
@@ -162,6 +174,8 @@ def test_readers_get_the_nearest_list_and_are_told_which(small):
     recommend_day(home, refs, recommend={"per_user": True})
     assert for_user(str(home), NAME, "u0").list_of == "user"
     assert for_user(str(home), NAME, "new").list_of == "everybody"
+    recommend_day(home, refs)
+    assert for_user(str(home), NAME, "u0").list_of == "segment", "yesterday's lists of users are not today's"
 
 
 def test_files_say_what_the_tables_say_and_run_in_no_spreadsheet(small):
