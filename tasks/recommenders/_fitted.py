@@ -17,13 +17,14 @@ import numpy as np
 
 from schemas.errors import DataError
 from schemas.interactions import Interactions
+from tasks.numerics.popularity import popularity
 from tasks.numerics.ranking import highest, orders, top_unseen
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
 T = TypeVar("T")
-__all__ = ["Fitted", "Grouped", "check", "highest", "one_hot"]
+__all__ = ["Fitted", "Grouped", "Personal", "check", "highest", "one_hot"]
 
 _CHUNK_VALUES = 4_000_000  # scores in one chunk of users (16 MB in float32)
 _THREADS = 4  # more than these wait for memory
@@ -114,6 +115,28 @@ class Fitted(ABC):
         step = max(1, _CHUNK_VALUES // max(self._width(), 1))
         for start in range(0, len(users), step):
             yield slice(start, start + step), users[start : start + step]
+
+
+class Personal(Fitted):
+    """A fitted recommender that knows of a user what is in the history; who has none gets what is popular.
+
+    Attributes:
+        common: (items,) interactions per user of the histories that it was fitted on.
+    """
+
+    def __init__(self, interactions: Interactions, assignments: np.ndarray) -> None:
+        super().__init__(interactions, assignments)
+        self.common = popularity(interactions.counts)
+
+    @abstractmethod
+    def own_scores(self, users: np.ndarray) -> np.ndarray:
+        """(m, items) scores by the users' histories; of users without one they are not looked at."""
+
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        """(m, items) scores by each user's history, or popularity where there is none."""
+        found = self.own_scores(users)
+        found[np.diff(self.interactions.counts.indptr)[users] == 0] = self.common
+        return found
 
 
 class Grouped(Fitted):

@@ -6,13 +6,13 @@ import numpy as np
 
 from schemas.interactions import Interactions
 from tasks.numerics.interactions import recency, weighted
-from tasks.recommenders._fitted import Fitted
+from tasks.recommenders._fitted import Personal
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
 
-class Linear(Fitted):
+class Linear(Personal):
     """Scores of any user's history, so that users who came after the fit are served exactly like the others.
 
     Attributes:
@@ -30,8 +30,8 @@ class Linear(Fitted):
         super().__init__(interactions, assignments)
         self.weights, self.half_life = weights, half_life
 
-    def scores(self, users: np.ndarray) -> np.ndarray:
-        """(m, items) float32 products of histories and weights; without a history all are 0."""
+    def own_scores(self, users: np.ndarray) -> np.ndarray:
+        """(m, items) float32 products of histories and weights."""
         rows = self.interactions.rows(users)
         history = weighted(rows, recency(rows, self.half_life)).astype(np.float32)
         found = history @ self.weights

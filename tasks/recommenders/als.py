@@ -12,7 +12,7 @@ from pydantic import Field
 
 from schemas.config import Section
 from schemas.interactions import Interactions, Items
-from tasks.recommenders._fitted import Fitted, check, in_threads
+from tasks.recommenders._fitted import Personal, check, in_threads
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -32,7 +32,7 @@ class Config(Section):
     alpha: float = Field(3.0, gt=0, description="weight of an interaction against a cell without one")
 
 
-class Factors(Fitted):
+class Factors(Personal):
     """Fitted ALS: a score is the inner product of a user's and an item's factors.
 
     Attributes:
@@ -52,7 +52,7 @@ class Factors(Fitted):
         other.users = _solved(interactions.counts, self.items, self.config)
         return other
 
-    def scores(self, users: np.ndarray) -> np.ndarray:
+    def own_scores(self, users: np.ndarray) -> np.ndarray:
         """(m, items) float32 inner products, rounded from float64: how many rows are asked for changes no bit."""
         return np.asarray(self.users[users].astype(np.float64) @ self.items.T.astype(np.float64), np.float32)
 

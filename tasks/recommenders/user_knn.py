@@ -8,7 +8,7 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.interactions import Interactions, Items
 from tasks.numerics.interactions import binary
-from tasks.recommenders._fitted import Fitted, check, highest
+from tasks.recommenders._fitted import Personal, check, highest
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -24,7 +24,7 @@ class Config(Section):
     )
 
 
-class Neighbours(Fitted):
+class Neighbours(Personal):
     """The users of the fit, any of whom may be a neighbour of anybody, and of themselves.
 
     Attributes:
@@ -39,7 +39,7 @@ class Neighbours(Fitted):
         self.members = self.labels if config.within == "segment" else None
         self._directions = _normalised(self.known).T.tocsr()
 
-    def scores(self, users: np.ndarray) -> np.ndarray:
+    def own_scores(self, users: np.ndarray) -> np.ndarray:
         """(m, items) float32 similarity-weighted means; without a history, or a neighbour, all are 0."""
         import scipy.sparse as sp
 
