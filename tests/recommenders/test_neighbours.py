@@ -74,7 +74,11 @@ def test_many_users_of_few_items_are_compared_in_parts(monkeypatch):
     X = (np.random.default_rng(0).random((50, 12)) < 0.4).astype(float)
     whole = fitted(user_knn, histories(X), neighbours=5).recommend(np.arange(50), 4)[0]
     monkeypatch.setattr("tasks.recommenders._fitted._CHUNK_VALUES", 50 * 7)
-    np.testing.assert_array_equal(fitted(user_knn, histories(X), neighbours=5).recommend(np.arange(50), 4)[0], whole)
+    own, sizes = fitted(user_knn, histories(X), neighbours=5), []
+    scores = own.scores
+    monkeypatch.setattr(own, "scores", lambda users: sizes.append(len(users)) or scores(users))
+    np.testing.assert_array_equal(own.recommend(np.arange(50), 4)[0], whole)
+    assert max(sizes) == 7
 
 
 @needs_movielens
