@@ -29,7 +29,7 @@ LADDER = (
     ("personal_frequency", {}, True),
     ("personal_frequency", {}, False),
     ("segment_popularity", {}, True),
-    ("segment_popularity", {"strength": 500.0}, True),
+    ("segment_popularity", {"strength": 20.0}, True),
     ("item_knn", {}, True),
     ("item_knn", {"neighbours": 50, "half_life": 0.1}, True),
     ("user_knn", {}, True),

@@ -188,3 +188,16 @@ def test_who_has_seen_everything_gets_nothing(kind):
     items, scores = own.recommend(np.arange(6), 4)
     assert (items == -1).all()
     assert np.isnan(scores).all()
+
+
+@pytest.mark.parametrize(
+    "kind", ["als", "ease", "item_knn", "user_knn", "segment_aware", "hybrid", "global_popularity"]
+)
+def test_who_has_no_history_gets_what_is_popular(kind):
+    """Not items in the order of their numbers, which nobody would show."""
+    matrix, taste, _ = checkerboard()
+    matrix = matrix.tolil()
+    matrix[0] = 0
+    matrix[1:100, 33] = 1
+    items, _ = fitted(kind, matrix.tocsr(), np.where(np.arange(120) == 0, -1, taste)).recommend(np.array([0]), 3)
+    assert items[0, 0] == 33

@@ -37,7 +37,7 @@ def test_equals_a_slow_rewrite(seed, nu, alpha, factors):
         users = np.array([best(row, items, own.config) for row in X])
         items = np.array([best(row, users, own.config) for row in X.T])
     users = np.array([best(row, items, own.config) for row in X])
-    np.testing.assert_allclose(own.scores(np.arange(14)), users @ items.T, atol=1e-3)
+    np.testing.assert_allclose(own.own_scores(np.arange(14)), users @ items.T, atol=1e-3)
 
 
 def test_rows_are_solved_for_in_parts_that_change_nothing(monkeypatch):
@@ -62,7 +62,7 @@ def test_scores_equal_implicits_where_all_penalties_are_alike():
     with threadpoolctl.threadpool_limits(1, "blas"):
         theirs.fit(cells, show_progress=False)
         users = theirs.recalculate_user(np.arange(cells.shape[0]), cells)
-    np.testing.assert_allclose(own.scores(np.arange(cells.shape[0])), users @ theirs.item_factors.T, atol=1e-3)
+    np.testing.assert_allclose(own.own_scores(np.arange(cells.shape[0])), users @ theirs.item_factors.T, atol=1e-3)
 
 
 @needs_movielens

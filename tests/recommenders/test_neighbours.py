@@ -32,7 +32,7 @@ def test_item_knn_equals_a_slow_rewrite(seed, items, k, counts):
     rng = np.random.default_rng(seed)
     X = rng.poisson(0.6, size=(15, items)) * rng.integers(1, 99, size=(15, items)).astype(float)
     compared = X if counts else (X > 0).astype(float)
-    scores = fitted(item_knn, histories(X), neighbours=k, counts=counts).scores(np.arange(15))
+    scores = fitted(item_knn, histories(X), neighbours=k, counts=counts).own_scores(np.arange(15))
     for item in range(items):
         near = [0.0 if j == item else cosine(compared[:, item], compared[:, j]) for j in range(items)]
         best = np.sort(near)[::-1][:k]
@@ -48,7 +48,7 @@ def test_user_knn_equals_a_slow_rewrite(seed, users, k, within):
     rng = np.random.default_rng(seed)
     X = (rng.random((users, 30)) < 0.3).astype(float)
     labels = rng.integers(-1, 3, size=users)
-    scores = fitted(user_knn, histories(2 * X), labels, neighbours=k, within=within).scores(np.arange(users))
+    scores = fitted(user_knn, histories(2 * X), labels, neighbours=k, within=within).own_scores(np.arange(users))
     for user in range(users):
         near = [
             cosine(X[user], X[v]) if within == "all" or labels[user] in (-1, labels[v]) else 0.0 for v in range(users)
@@ -74,7 +74,11 @@ def test_many_users_of_few_items_are_compared_in_parts(monkeypatch):
     X = (np.random.default_rng(0).random((50, 12)) < 0.4).astype(float)
     whole = fitted(user_knn, histories(X), neighbours=5).recommend(np.arange(50), 4)[0]
     monkeypatch.setattr("tasks.recommenders._fitted._CHUNK_VALUES", 50 * 7)
-    np.testing.assert_array_equal(fitted(user_knn, histories(X), neighbours=5).recommend(np.arange(50), 4)[0], whole)
+    own, sizes = fitted(user_knn, histories(X), neighbours=5), []
+    scores = own.own_scores
+    monkeypatch.setattr(own, "own_scores", lambda users: sizes.append(len(users)) or scores(users))
+    np.testing.assert_array_equal(own.recommend(np.arange(50), 4)[0], whole)
+    assert max(sizes) == 7
 
 
 @needs_movielens
