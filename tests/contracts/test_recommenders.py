@@ -5,14 +5,15 @@ import pytest
 
 from schemas.errors import DataError
 from tasks.plugins.find import kinds, plugin
-from tests.helpers.histories import checkerboard, histories
+from tests.helpers.histories import checkerboard, histories, planted_items
 
 KINDS = kinds("recommenders")
 
 
 def fitted(kind, matrix, labels, seed=0):
     module = plugin("recommenders", kind)
-    return module.fit(histories(matrix), None, labels, module.Config(), np.random.default_rng(seed))
+    items = planted_items(matrix.shape[1])
+    return module.fit(histories(matrix), items, labels, module.Config(), np.random.default_rng(seed))
 
 
 def test_the_folder_holds_the_baseline_the_protocol_and_the_ceiling():

@@ -1,0 +1,134 @@
+"""A one-to-one recommender that leans on segments: planted worlds in which either side must win."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from schemas.errors import DataError
+from tasks.recommenders import ease, segment_aware, segment_popularity
+from tasks.recommenders._inner import inner_slice, standardised
+from tests.helpers.histories import histories, nested, some
+
+SEEDS = range(4)
+
+
+def world(seed):
+    """Half of the users to fit on, and half who come later."""
+    matrix, segment, best = nested(seed)
+    return histories(matrix[:120]), segment[:120], matrix[120:].toarray(), segment[120:], best[120:]
+
+
+def cut(matrix, events, seed):
+    """Histories of so many items, drawn of a user's own; and what is left of them."""
+    rng = np.random.default_rng(seed)
+    kept = np.zeros_like(matrix)
+    for user, row in enumerate(matrix):
+        own = rng.permutation(np.flatnonzero(row))[:events]
+        kept[user, own] = 1
+    return histories(kept), (matrix > 0) & (kept == 0)
+
+
+def recall(found, wanted):
+    return np.mean([wanted[user][row[row >= 0]].sum() / max(wanted[user].sum(), 1) for user, row in enumerate(found)])
+
+
+def aware(train, labels, seed=0, **config):
+    return segment_aware.fit(train, None, labels, segment_aware.Config(**config), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whom_little_is_known_of_gets_the_segments_and_who_is_known_the_base(seed):
+    train, labels, matrix, theirs, _ = world(seed)
+    rng = np.random.default_rng(seed)
+    both = aware(train, labels, seed)
+    base = ease.fit(train, None, labels, ease.Config(), rng)
+    prior = segment_popularity.fit(train, None, labels, segment_popularity.Config(), rng)
+    figures = {}
+    for events in (0, 1, 3, 9):
+        known, wanted = cut(matrix, events, seed)
+        figures[events] = [recall(some(one, known, theirs), wanted) for one in (both, base, prior)]
+    ours, alone, segments = figures[0]
+    assert ours == segments
+    assert ours > alone + 0.2  # without a history the base knows nothing
+    assert figures[1][0] >= max(figures[1][1:]) - 0.02
+    assert figures[3][0] >= max(figures[3][1:]) - 0.02
+    ours, alone, segments = figures[9]
+    assert ours > segments + 0.02
+    assert ours >= alone - 0.02
+
+
+def test_segments_that_say_nothing_weigh_little_and_those_that_say_all_much():
+    matrix, segment, _ = nested(5)
+    chance = np.random.default_rng(5).integers(4, size=len(segment))
+    mute, telling = (aware(histories(matrix), labels) for labels in (chance, segment))
+    assert mute.strength < telling.strength
+    assert mute.floor <= 0.05
+
+
+def test_scores_are_the_formula():
+    matrix, segment, _ = nested(6)
+    matrix[3] = 0
+    matrix.eliminate_zeros()
+    train, users = histories(matrix), np.arange(20)
+    model = aware(train, segment, floor=0.2, strength=4.0)
+    rng = np.random.default_rng(0)
+    base = standardised(ease.fit(train, None, segment, ease.Config(), rng).scores(users))
+    prior = segment_popularity.fit(train, None, segment, segment_popularity.Config(), rng)
+    popular, everybody = prior.by_group[segment[users]], prior.by_group[-1]
+    lift = standardised(np.log((popular + 1 / 240) / (everybody + 1 / 240)))
+    n = np.diff(matrix.indptr)[users][:, None]
+    share = 4 / (4 + n)
+    assert share[3] == 1
+    expected = (1 - share) * (0.8 * base + 0.2 * lift) + share * standardised(popular)
+    np.testing.assert_allclose(model.scores(users), expected, atol=1e-9)
+
+
+def test_other_histories_are_served_like_those_of_the_fit():
+    matrix, segment, _ = nested(7)
+    train, users = histories(matrix), np.array([5, 200, 31])
+    model = aware(train, segment)
+    again = model.of(train.rows(users), segment[users])
+    np.testing.assert_allclose(again.scores(np.arange(3)), model.scores(users), atol=1e-5)
+
+
+def test_users_without_a_segment_lean_on_everybody():
+    train, labels, _, _, _ = world(8)
+    model = aware(train, labels, floor=0.1, strength=1.0)
+    nobody = some(model, histories(np.zeros((1, train.shape[1]))), [-1])
+    popular = np.asarray(train.counts.sum(axis=0)).ravel()
+    assert nobody[0].tolist() == np.argsort(-popular, kind="stable")[:10].tolist()
+
+
+def test_the_slice_holds_out_the_newest_fifth_and_reads_nothing_of_it():
+    matrix, _, _ = nested(9)
+    train = histories(matrix)
+    within = inner_slice(train, np.random.default_rng(0))
+    own = np.diff(matrix.indptr)
+    assert np.diff(within.kept.counts.indptr).tolist() == (own - own // 5).tolist()
+    assert within.held.sum() == (own // 5)[within.users].sum()
+    for at, user in enumerate(within.users):
+        held = train.newest[user, within.held[at].indices].toarray().ravel()
+        assert held.min() > within.kept.newest[user].data.max()
+        newest = np.argsort(train.newest[user].data)[::-1][own[user] // 5 :][:3]
+        assert sorted(within.known_by(3).counts[at].indices) == sorted(train.newest[user].indices[newest])
+    assert within.kept.moment == within.kept.newest.data.max()
+
+
+def test_histories_too_short_to_hold_out_anything_are_fitted_all_the_same():
+    model = aware(histories(sp.csr_matrix(np.eye(6))), np.zeros(6, int))
+    assert np.isfinite(model.scores(np.arange(6))).all()
+
+
+def test_standardised_keeps_order_and_takes_what_is_not_recommended_for_the_least():
+    found = standardised(np.array([[1.0, -np.inf, 3.0, np.nan], [2.0, 2.0, 2.0, 2.0]]))
+    assert found[0, 1] == found[0, 3] == found[0, 0] < found[0, 2]
+    assert found[0].mean() == pytest.approx(0)
+    assert found[0].std() == pytest.approx(1)
+    assert not found[1].any()
+    assert not standardised(np.full((1, 3), -np.inf)).any()
+
+
+def test_a_base_that_does_not_exist_is_refused():
+    train, labels, *_ = world(0)
+    with pytest.raises(DataError, match="no recommender is called 'oracle'"):
+        aware(train, labels, base="oracle", floor=0.0, strength=1.0)
