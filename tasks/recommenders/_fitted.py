@@ -105,9 +105,13 @@ class Fitted(ABC):
         means = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], everyone)
         return highest(means[:k], n)
 
+    def _width(self) -> int:
+        """Values that a user's scores need at once."""
+        return self.interactions.shape[1]
+
     def _chunks(self, users: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Users in parts whose scores fit in memory, and where they stand."""
-        step = max(1, _CHUNK_VALUES // max(self.interactions.shape[1], 1))
+        step = max(1, _CHUNK_VALUES // max(self._width(), 1))
         for start in range(0, len(users), step):
             yield slice(start, start + step), users[start : start + step]
 
