@@ -105,8 +105,15 @@ def recency(interactions: Interactions, half_life: float | None) -> np.ndarray:
     if half_life is None:
         return np.ones(counts.nnz)
     own = np.diff(counts.indptr)
+    return np.exp2(-newer(interactions) / (half_life * np.repeat(own, own)))
+
+
+def newer(interactions: Interactions) -> np.ndarray:
+    """(cells,) int64 how many cells of the same user are newer, in the cells' order; of ties the last is newest."""
+    counts = interactions.counts
+    own = np.diff(counts.indptr)
     user = np.repeat(np.arange(len(own)), own)
     order = np.lexsort((interactions.newest.data, user))  # stable, so that ties stay in order of column
-    newer = np.empty(len(order))
-    newer[order] = counts.indptr[1:][user] - 1 - np.arange(len(order))
-    return np.exp2(-newer / (half_life * own[user]))
+    found = np.empty(len(order), np.int64)
+    found[order] = counts.indptr[1:][user] - 1 - np.arange(len(order))
+    return found

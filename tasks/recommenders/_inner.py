@@ -2,7 +2,8 @@
 
 The newest fifth of each user's own history is held out, and histories are cut to their newest few of what is left, as
 users of so many events are known. Nothing outside the histories is read. The segments are taken as they are: they were
-found on the whole of them, so what speaks for a segment looks a little better here than it is.
+found on the whole of them, so what speaks for a segment looks a little better here than it is. A cell has one time, so
+an item that was repeated is held out as a whole, and what a user has already is never what is to be found.
 """
 
 import importlib
@@ -16,6 +17,7 @@ from schemas.errors import DataError
 from schemas.interactions import Interactions, Items
 from tasks.numerics.accuracy import accuracy
 from tasks.numerics.hits import clean
+from tasks.numerics.interactions import newer
 from tasks.recommenders._fitted import Fitted, highest
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Slice:
     def known_by(self, events: int | None) -> Interactions:
         """(m, items) the users' histories cut to their newest items, so many; None: as they are."""
         own = self.kept.rows(self.users)
-        return own if events is None else cells(own, _newer(own) < events)
+        return own if events is None else part_of(own, newer(own) < events)
 
     def recall(self, scores: np.ndarray) -> np.ndarray:
         """(m,) recall in the first ten of (m, items) scores; what was kept is not recommended."""
@@ -63,16 +65,16 @@ def inner_slice(interactions: Interactions, rng: np.random.Generator) -> Slice:
         rng: Draws the users to judge by, as many as fit in memory.
     """
     own = np.diff(interactions.counts.indptr)
-    held = _newer(interactions) < np.repeat(np.floor(HELD * own), own)
-    kept = cells(interactions, ~held)
+    held = newer(interactions) < np.repeat(np.floor(HELD * own), own)
+    kept = part_of(interactions, ~held)
     users = np.flatnonzero(np.floor(HELD * own) > 0)
     most = max(1, _SCORES // max(interactions.shape[1], 1))
     if len(users) > most:
         users = np.sort(rng.choice(users, most, replace=False))
-    return Slice(kept, users, clean(cells(interactions, held).counts[users]))
+    return Slice(kept, users, clean(part_of(interactions, held).counts[users]))
 
 
-def cells(interactions: Interactions, stay: np.ndarray) -> Interactions:
+def part_of(interactions: Interactions, stay: np.ndarray) -> Interactions:
     """The histories of (cells,) bool cells alone; the newest of them is the moment, so that nothing later shows."""
     import scipy.sparse as sp
 
@@ -132,17 +134,6 @@ def standardised(scores: np.ndarray) -> np.ndarray:
     spread = values.std(axis=1, keepdims=True)
     flat = spread <= 1e-12 * np.abs(values).max(axis=1, keepdims=True, initial=0.0)
     return np.where(flat, 0.0, values / np.where(flat, 1.0, spread))
-
-
-def _newer(interactions: Interactions) -> np.ndarray:
-    """(cells,) how many cells of the same user are newer, in the cells' order."""
-    counts = interactions.counts
-    own = np.diff(counts.indptr)
-    user = np.repeat(np.arange(len(own)), own)
-    order = np.lexsort((interactions.newest.data, user))  # stable, so that ties stay in order of column
-    newer = np.empty(len(order), np.int64)
-    newer[order] = counts.indptr[1:][user] - 1 - np.arange(len(order))
-    return newer
 
 
 def _padded(chosen: np.ndarray) -> np.ndarray:

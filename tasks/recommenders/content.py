@@ -1,11 +1,11 @@
 """Recommendation by what items are: their texts' vectors and categories against the centroid of a history.
 
-    score(u, i) = vectors_weight · cos(p_u, v_i) + categories_weight · cos(q_u, c_i)
+    score(u, i) = vectors_weight · v_i·p_u / |p_u| + categories_weight · c_i·q_u / |q_u|
 
 v are vectors of the texts, centred over the items that have one and whitened, so that what all texts share does not
-drown what tells them apart (Su et al. 2021); c unit rows of the categories, from whose mean over items the profile is
-taken. A profile is the mean over the n items of the user's history that have such a row, pulled towards the centroid of
-the user's segment as if that were `strength` items more:
+drown what tells them apart (Su et al. 2021), their mean length being 1; c are unit rows of the categories, from whose
+mean over items the profile is taken. A profile is the mean over the n items of the user's history that have such a row,
+pulled towards the centroid of the user's segment as if that were `strength` items more:
 
     p_u = (n · own mean + strength · segment's centroid) / (n + strength)
 
@@ -28,7 +28,7 @@ from tasks.recommenders._fitted import Fitted, check
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-_TIE = 1e-6  # cosines nearer than this are ordered by popularity
+_TIE = 1e-6  # scores nearer than this are ordered by popularity
 
 
 class Config(Section):
@@ -37,11 +37,11 @@ class Config(Section):
     kind: Literal["content"] = "content"
     vectors_weight: float = Field(1.0, ge=0, description="weight of the vectors of item texts; 0: they do not count")
     shrinkage: float = Field(
-        0.01, gt=0, description="added to each variance of the vectors before they are whitened; large: plain cosines"
+        0.01, gt=0, description="added to each variance of the vectors before they are whitened; large: as they are"
     )
     categories_weight: float = Field(0.3, ge=0, description="weight of item categories; 0: they do not count")
     idf: bool = Field(
-        True, description="an item of a history weighs log(users / users of the item), as in text vectors"
+        False, description="an item of a history weighs log(users / users of the item), as in text vectors"
     )
     half_life: float | None = Field(
         None, gt=0, description="share of a user's own history after which an interaction counts half; none: all alike"
@@ -53,7 +53,7 @@ class Space:
     """Items as rows of one kind, and where segments stand among them.
 
     Attributes:
-        rows: (items, d) unit rows, an array or CSR; zeros where nothing is known of an item.
+        rows: (items, d) array or CSR; zeros where nothing is known of an item.
         weight: Of this space in a score.
         origin: (d,) what profiles are taken against.
         centroids: (k + 1, d) mean profile of each segment; the last one is everybody's, for users without a segment.
@@ -82,7 +82,7 @@ class Space:
         self.centroids = np.vstack([np.where(np.isnan(mine), everybody, mine), everybody])
 
     def scores(self, history: "sp.csr_matrix", groups: np.ndarray, strength: float) -> np.ndarray:
-        """(m, items) weighted cosines of users' profiles and items."""
+        """(m, items) weighted lengths of items along users' profiles."""
         profiles, n = self.own(history)
         share = np.divide(n, n + strength, out=np.zeros_like(n), where=n > 0)[:, None]
         unit = np.asarray(unit_rows(share * profiles + (1 - share) * self.centroids[groups]), np.float32)
@@ -156,12 +156,12 @@ def fit(
 
 
 def _white(vectors: np.ndarray, shrinkage: float) -> np.ndarray:
-    """(items, d) float32 unit vectors, whitened around the mean of those that there are; rows of zeros stay."""
+    """(items, d) float32 vectors, whitened around the mean of those that there are; rows of zeros stay."""
     unit = np.asarray(unit_rows(vectors))
     there = unit.any(axis=1)
     if not there.any():
         return np.asarray(unit, np.float32)
     unit[there] = np.asarray(unit_rows(unit[there] - unit[there].mean(axis=0)))
     variances, axes = np.linalg.eigh(unit.T @ unit / there.sum())
-    scale = 1 / np.sqrt(np.maximum(variances, 0.0) + shrinkage)
-    return np.asarray(unit_rows(unit @ (axes * scale) @ axes.T), np.float32)
+    white = unit @ (axes / np.sqrt(np.maximum(variances, 0.0) + shrinkage)) @ axes.T
+    return np.asarray(white / np.linalg.norm(white[there], axis=1).mean(), np.float32)

@@ -31,7 +31,8 @@ class Config(Section):
         "texts or categories",
     )
     params: dict[str, Params] = Field(
-        default_factory=dict, description="parameters of each, by kind; what is left out keeps its default"
+        default={"global_popularity": {"half_life_days": 30.0}},
+        description="parameters of each, by kind; what is left out keeps its default",
     )
 
 

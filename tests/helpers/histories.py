@@ -60,7 +60,7 @@ def rates(found, test):
     return hits.mean(), recall, len(np.unique(found[found >= 0])) / test.shape[1]
 
 
-def planted_items(items=40, tastes=4, width=8, noise=0.3):
+def planted_items(items=40, tastes=4, width=8, noise=0.1):
     """Items whose vectors say the taste of the checkerboard, with noise, and whose only category is the taste."""
     rng = np.random.default_rng(1)
     taste = np.arange(items) % tastes
@@ -74,16 +74,18 @@ def some(fitted, histories, labels, n=10):
     return fitted.of(histories, np.asarray(labels)).recommend(np.arange(len(labels)), n)[0]
 
 
-def nested(seed, users=240, segments=4, kinds=2, own=12, density=0.7, common=0.12):
+def nested(seed, users=240, segments=4, kinds=2, own=12, density=0.7, common=0.12, noise=0.01):
     """Segments of people who each like one kind of their segment's items best, so that both tell something.
 
     Returns:
-        (users, items) float32 CSR of histories, (users,) segments, and (users, items) bool of what each likes best.
+        Histories in an order by chance, (users,) segments, and (users, items) bool of what each likes best.
     """
     rng = np.random.default_rng(seed)
     kind = np.arange(users) % (segments * kinds)
     segment = kind // kinds
     of = np.repeat(np.arange(segments * kinds), own)  # the kind of each item
     best = kind[:, None] == of
-    chance = np.where(best, density, np.where(segment[:, None] == of // kinds, common, 0.01))
-    return sp.csr_matrix((rng.random(best.shape) < chance).astype(np.float32)), segment, best
+    chance = np.where(best, density, np.where(segment[:, None] == of // kinds, common, noise))
+    made = histories(rng.random(best.shape) < chance)
+    made.newest.data[:] = rng.permutation(made.newest.data)
+    return made, segment, best

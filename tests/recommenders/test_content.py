@@ -28,14 +28,14 @@ def fitted(matrix, labels, items=None, **config):
     "config", [{}, {"vectors_weight": 0.0}, {"categories_weight": 0.0}, {"half_life": 0.2}, {"idf": True}]
 )
 def test_items_nobody_touched_go_to_those_who_like_their_kind(config):
-    matrix, taste, liked = world()
+    matrix, _, liked = world()
     scores = fitted(matrix, np.full(120, -1), **config).scores(np.arange(120))[:, COLD]
     mine = liked[:, COLD]
     assert all(row[own].min() > row[~own].max() for row, own in zip(scores, mine, strict=True))
 
 
 def test_who_has_no_history_gets_what_the_segment_likes():
-    matrix, taste, liked = world()
+    matrix, taste, _ = world()
     model = fitted(matrix, taste)
     found = some(model, histories(np.zeros((4, 40))), np.arange(4), 5)
     assert (found % 4 == np.arange(4)[:, None]).all()

@@ -14,8 +14,9 @@ SEEDS = range(4)
 
 def world(seed):
     """Half of the users to fit on, and half who come later."""
-    matrix, segment, best = nested(seed)
-    return histories(matrix[:120]), segment[:120], matrix[120:].toarray(), segment[120:], best[120:]
+    made, segment, _ = nested(seed)
+    known = np.arange(120)
+    return made.rows(known), segment[:120], made.counts[120:].toarray(), segment[120:]
 
 
 def cut(matrix, events, seed):
@@ -32,16 +33,25 @@ def recall(found, wanted):
     return np.mean([wanted[user][row[row >= 0]].sum() / max(wanted[user].sum(), 1) for user, row in enumerate(found)])
 
 
+BASE = {"l2": 20.0, "half_life": None}  # for worlds so small, in which times say nothing
+
+
 def aware(train, labels, seed=0, **config):
-    return segment_aware.fit(train, None, labels, segment_aware.Config(**config), np.random.default_rng(seed))
+    return segment_aware.fit(
+        train,
+        None,
+        labels,
+        segment_aware.Config(base_params=BASE if "base" not in config else {}, **config),
+        np.random.default_rng(seed),
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whom_little_is_known_of_gets_the_segments_and_who_is_known_the_base(seed):
-    train, labels, matrix, theirs, _ = world(seed)
+    train, labels, matrix, theirs = world(seed)
     rng = np.random.default_rng(seed)
     both = aware(train, labels, seed)
-    base = ease.fit(train, None, labels, ease.Config(), rng)
+    base = ease.fit(train, None, labels, ease.Config(**BASE), rng)
     prior = segment_popularity.fit(train, None, labels, segment_popularity.Config(), rng)
     figures = {}
     for events in (0, 1, 3, 9):
@@ -58,25 +68,26 @@ def test_whom_little_is_known_of_gets_the_segments_and_who_is_known_the_base(see
 
 
 def test_segments_that_say_nothing_weigh_little_and_those_that_say_all_much():
-    matrix, segment, _ = nested(5)
+    train, segment, _ = nested(5, density=0.4, common=0.2, noise=0.1)
     chance = np.random.default_rng(5).integers(4, size=len(segment))
-    mute, telling = (aware(histories(matrix), labels) for labels in (chance, segment))
+    mute, telling = (aware(train, labels) for labels in (chance, segment))
+    assert mute.floor <= 0.05 < telling.floor
+    mute, telling = (aware(train, labels, floor=0.0) for labels in (chance, segment))
     assert mute.strength < telling.strength
-    assert mute.floor <= 0.05
 
 
 def test_scores_are_the_formula():
-    matrix, segment, _ = nested(6)
+    made, segment, _ = nested(6)
+    matrix = made.counts.toarray()
     matrix[3] = 0
-    matrix.eliminate_zeros()
     train, users = histories(matrix), np.arange(20)
     model = aware(train, segment, floor=0.2, strength=4.0)
     rng = np.random.default_rng(0)
-    base = standardised(ease.fit(train, None, segment, ease.Config(), rng).scores(users))
+    base = standardised(ease.fit(train, None, segment, ease.Config(**BASE), rng).scores(users))
     prior = segment_popularity.fit(train, None, segment, segment_popularity.Config(), rng)
     popular, everybody = prior.by_group[segment[users]], prior.by_group[-1]
     lift = standardised(np.log((popular + 1 / 240) / (everybody + 1 / 240)))
-    n = np.diff(matrix.indptr)[users][:, None]
+    n = (matrix > 0).sum(axis=1)[users][:, None]
     share = 4 / (4 + n)
     assert share[3] == 1
     expected = (1 - share) * (0.8 * base + 0.2 * lift) + share * standardised(popular)
@@ -84,15 +95,15 @@ def test_scores_are_the_formula():
 
 
 def test_other_histories_are_served_like_those_of_the_fit():
-    matrix, segment, _ = nested(7)
-    train, users = histories(matrix), np.array([5, 200, 31])
+    train, segment, _ = nested(7)
+    users = np.array([5, 200, 31])
     model = aware(train, segment)
     again = model.of(train.rows(users), segment[users])
     np.testing.assert_allclose(again.scores(np.arange(3)), model.scores(users), atol=1e-5)
 
 
 def test_users_without_a_segment_lean_on_everybody():
-    train, labels, _, _, _ = world(8)
+    train, labels, *_ = world(8)
     model = aware(train, labels, floor=0.1, strength=1.0)
     nobody = some(model, histories(np.zeros((1, train.shape[1]))), [-1])
     popular = np.asarray(train.counts.sum(axis=0)).ravel()
@@ -100,10 +111,9 @@ def test_users_without_a_segment_lean_on_everybody():
 
 
 def test_the_slice_holds_out_the_newest_fifth_and_reads_nothing_of_it():
-    matrix, _, _ = nested(9)
-    train = histories(matrix)
+    train, _, _ = nested(9)
     within = inner_slice(train, np.random.default_rng(0))
-    own = np.diff(matrix.indptr)
+    own = np.diff(train.counts.indptr)
     assert np.diff(within.kept.counts.indptr).tolist() == (own - own // 5).tolist()
     assert within.held.sum() == (own // 5)[within.users].sum()
     for at, user in enumerate(within.users):
