@@ -1,9 +1,12 @@
-"""A validation slice within the histories that a recommender is fitted on, by which it settles what it was not told.
+"""A trial within the histories that a recommender is fitted on, by which it settles what it was not told.
 
-The newest fifth of each user's own history is held out, and histories are cut to their newest few of what is left, as
-users of so many events are known. Nothing outside the histories is read. The segments are taken as they are: they were
-found on the whole of them, so what speaks for a segment looks a little better here than it is. A cell has one time, so
-an item that was repeated is held out as a whole, and what a user has already is never what is to be found.
+A quarter of the users is kept from the fit and then served as if they had come later: known by their first few items,
+or by all but the newest fifth; what came after is to be found. Nothing outside the histories is read. A cell has one
+time, its newest, so a repeated item stands where it was last, and what a user has already is never looked for.
+
+Their segments were found on whole histories, of which a user with few items has not lived most yet. So each gets the
+segment that the known items tell: the one whose members do them most above everybody, by the sum of log(rate in the
+segment / rate of all); none without items. Where segments are known without histories, as by attributes, theirs stay.
 """
 
 import importlib
@@ -17,61 +20,107 @@ from schemas.errors import DataError
 from schemas.interactions import Interactions, Items
 from tasks.numerics.accuracy import accuracy
 from tasks.numerics.hits import clean
-from tasks.numerics.interactions import newer
+from tasks.numerics.interactions import binary, newer
+from tasks.numerics.popularity import group_scores
 from tasks.recommenders._fitted import Fitted, highest
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
 TOP = 10  # items of a list that is judged
-HELD = 0.2  # share of each history, its newest
+HELD = 0.2  # share of each history that is looked for where a history is not cut to a few items
+_JUDGES = 0.25  # share of the users who are kept from the fit
 _SCORES = 8_000_000  # users × items that are judged at most (64 MB)
 
 Params = dict[str, float | int | bool | str | None]
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Histories without their newest fifth, and users to judge by.
+class Served:
+    """What is known of m users, and what is to be found.
 
     Attributes:
-        kept: (n, items) histories to fit on.
-        users: (m,) row numbers of the users to judge by: some is left of their histories, and some is held out.
-        held: (m, items) CSR, 1 where an item is held out.
+        known: (m, items) histories.
+        labels: (m,) segments.
+        wanted: (m, items) CSR, stored where an item comes later.
     """
 
-    kept: Interactions
-    users: np.ndarray
-    held: "sp.csr_matrix"
+    known: Interactions
+    labels: np.ndarray
+    wanted: "sp.csr_matrix"
 
-    def known_by(self, events: int | None) -> Interactions:
-        """(m, items) the users' histories cut to their newest items, so many; None: as they are."""
-        own = self.kept.rows(self.users)
-        return own if events is None else part_of(own, newer(own) < events)
+    def scores(self, fitted: Fitted) -> np.ndarray:
+        """(m, items) scores of a fitted recommender for these users."""
+        return fitted.of(self.known, self.labels).scores(np.arange(len(self.labels)))
 
     def recall(self, scores: np.ndarray) -> np.ndarray:
-        """(m,) recall in the first ten of (m, items) scores; what was kept is not recommended."""
-        seen = self.kept.counts[self.users]
-        hidden = np.array(scores, np.float64)
-        hidden[np.repeat(np.arange(len(self.users)), np.diff(seen.indptr)), seen.indices] = -np.inf
-        return accuracy(_padded(highest(hidden, TOP)[0]), self.held)["recall"]
+        """(m,) recall in the first ten of (m, items) scores, what is known left out; NaN where nothing comes later."""
+        seen, hidden = self.known.counts, np.array(scores, np.float64)
+        hidden[np.repeat(np.arange(len(hidden)), np.diff(seen.indptr)), seen.indices] = -np.inf
+        chosen = highest(hidden, TOP)[0]
+        padded = np.pad(chosen, ((0, 0), (0, TOP - chosen.shape[1])), constant_values=-1)
+        return accuracy(padded, self.wanted)["recall"]
 
 
-def inner_slice(interactions: Interactions, rng: np.random.Generator) -> Slice:
-    """Hold out the newest fifth of each history, rounded down; ties of time go by column.
+@dataclass(frozen=True)
+class Trial:
+    """Users to fit on, and users to judge by.
+
+    Attributes:
+        rest: Histories to fit on.
+        labels: Their segments.
+        judges: (m, items) whole histories of the others.
+        told: (m,) the others' segments where they are known without histories; None: known items tell them.
+    """
+
+    rest: Interactions
+    labels: np.ndarray
+    judges: Interactions
+    told: np.ndarray | None
+
+    def served(self, events: int | None) -> Served:
+        """The judges known by their first items, so many; None: by all but the newest fifth, rounded down."""
+        own = np.diff(self.judges.counts.indptr)
+        first = own - np.floor(HELD * own) if events is None else np.full(len(own), float(events))
+        later = newer(self.judges) < np.repeat(np.maximum(own - first, 0), own)
+        known = part_of(self.judges, ~later)
+        labels = self._nearest(known) if self.told is None else self.told
+        return Served(known, labels, clean(part_of(self.judges, later).counts))
+
+    def _nearest(self, known: Interactions) -> np.ndarray:
+        k = int(self.labels.max(initial=-1)) + 1
+        if not k:
+            return np.full(known.shape[0], -1)
+        sums = binary(known) @ lift(group_scores(binary(self.rest), self.labels, k, 0.0), self.rest.shape[0])[:-1].T
+        return np.where(np.diff(known.counts.indptr) > 0, sums.argmax(axis=1), -1)
+
+
+def trial(interactions: Interactions, labels: np.ndarray, independent: bool, rng: np.random.Generator) -> Trial:
+    """Draw the users to judge by: a quarter of those with enough items to hold any out, as many as fit in memory.
 
     Args:
         interactions: Histories of n users.
-        rng: Draws the users to judge by, as many as fit in memory.
+        labels: (n,) segments.
+        independent: Whether segments are known without histories.
+        rng: Draws the judges.
     """
-    own = np.diff(interactions.counts.indptr)
-    held = newer(interactions) < np.repeat(np.floor(HELD * own), own)
-    kept = part_of(interactions, ~held)
-    users = np.flatnonzero(np.floor(HELD * own) > 0)
+    able = np.flatnonzero(np.diff(interactions.counts.indptr) * HELD >= 1)
     most = max(1, _SCORES // max(interactions.shape[1], 1))
-    if len(users) > most:
-        users = np.sort(rng.choice(users, most, replace=False))
-    return Slice(kept, users, clean(part_of(interactions, held).counts[users]))
+    judges = np.sort(rng.choice(able, min(int(_JUDGES * len(able)), most), replace=False))
+    rest = np.setdiff1d(np.arange(interactions.shape[0]), judges)
+    told = labels[judges] if independent else None
+    return Trial(interactions.rows(rest), labels[rest], interactions.rows(judges), told)
+
+
+def lift(by_group: np.ndarray, users: int) -> np.ndarray:
+    """(k + 1, items) log(popular in a group / popular with everybody), each as if one more of the users had every item.
+
+    Args:
+        by_group: (k + 1, items) scores; the last row is everybody's.
+        users: How many they were learned from.
+    """
+    one = 1 / max(users, 1)
+    return np.asarray(np.log((by_group + one) / (by_group[-1] + one)))
 
 
 def part_of(interactions: Interactions, stay: np.ndarray) -> Interactions:
@@ -134,8 +183,3 @@ def standardised(scores: np.ndarray) -> np.ndarray:
     spread = values.std(axis=1, keepdims=True)
     flat = spread <= 1e-12 * np.abs(values).max(axis=1, keepdims=True, initial=0.0)
     return np.where(flat, 0.0, values / np.where(flat, 1.0, spread))
-
-
-def _padded(chosen: np.ndarray) -> np.ndarray:
-    """The same lists, `TOP` wide."""
-    return np.pad(chosen, ((0, 0), (0, TOP - chosen.shape[1])), constant_values=-1)

@@ -1,7 +1,8 @@
 """What the ladder picks by the events at hand: for users of so many items, the recommender that did best by so many.
 
-Users are banded by the items in their histories. Each rung is fitted on the histories without everyone's newest fifth
-and shown users cut to the least of a band; the one that finds most of the held-out fifth in ten items takes the band.
+Users are banded by the items in their histories. Each rung is fitted without some of the users and serves them by as
+many first items as is the least of a band; the one that finds most of what came later in ten items takes the band (see
+`_inner`).
 """
 
 from typing import Literal, Self
@@ -13,7 +14,7 @@ from schemas.config import Section
 from schemas.errors import DataError
 from schemas.interactions import Interactions, Items
 from tasks.recommenders._fitted import Fitted, check
-from tasks.recommenders._inner import Params, Slice, fit_sibling, inner_slice, standardised
+from tasks.recommenders._inner import Params, Trial, fit_sibling, standardised, trial
 
 BANDS = {"0": 0, "1-2": 1, "3-4": 3, "5-9": 5, "10+": 10}
 """Name of each band, and the least items in a history of it."""
@@ -34,6 +35,9 @@ class Config(Section):
         default={"global_popularity": {"half_life_days": 30.0}},
         description="parameters of each, by kind; what is left out keeps its default",
     )
+    independent: bool = Field(
+        False, description="whether a user's segment is known without a history, as by attributes, when choosing"
+    )
 
 
 class Ladder(Fitted):
@@ -42,7 +46,7 @@ class Ladder(Fitted):
     Attributes:
         rungs: Kind -> fitted recommender, those in use.
         chosen: Band -> kind.
-        recalls: Band -> kind -> recall on the inner slice, for a report.
+        recalls: Band -> kind -> recall on users kept from the fit, for a report.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ def bands(interactions: Interactions, users: np.ndarray) -> np.ndarray:
 def fit(
     interactions: Interactions, items: Items | None, assignments: np.ndarray, config: Config, rng: np.random.Generator
 ) -> Ladder:
-    """Try every rung on the inner slice, and fit those that were best for a band.
+    """Try every rung on users kept from the fit, and fit on all those that were best for a band.
 
     Args:
         interactions: Histories of n users.
@@ -101,10 +105,10 @@ def fit(
     kinds = [kind for kind in config.rungs if known or kind not in _NEEDS_ITEMS]
     if not kinds:
         raise DataError(f"hybrid: {', '.join(config.rungs)} needs item texts or categories, and there are none")
-    within = inner_slice(interactions, rng)
+    within = trial(interactions, labels, config.independent, rng)
     recalls: dict[str, dict[str, float]] = {band: {} for band in BANDS}
     for kind in kinds if len(kinds) > 1 else ():
-        tried = fit_sibling(kind, config.params.get(kind, {}), within.kept, items, labels, rng)
+        tried = fit_sibling(kind, config.params.get(kind, {}), within.rest, items, within.labels, rng)
         for band, recall in _tried(within, tried).items():
             recalls[band][kind] = recall
     chosen = {band: max(kinds, key=lambda kind: recalls[band].get(kind, 0.0)) for band in BANDS}
@@ -116,11 +120,10 @@ def fit(
     return Ladder(used, chosen, recalls, interactions, labels)
 
 
-def _tried(within: Slice, fitted: Fitted) -> dict[str, float]:
-    """Band -> recall of users cut to the least items of the band; whole histories in the last one."""
-    everyone, labels = np.arange(len(within.users)), fitted.labels[within.users]
-    cuts = [None if least == max(BANDS.values()) else least for least in BANDS.values()]
-    if not len(everyone):
+def _tried(within: Trial, fitted: Fitted) -> dict[str, float]:
+    """Band -> recall of users known by the least items of the band; in the last one by all but their newest fifth."""
+    if not within.judges.shape[0]:
         return dict.fromkeys(BANDS, 0.0)
-    scores = (fitted.of(within.known_by(cut), labels).scores(everyone) for cut in cuts)
-    return dict(zip(BANDS, (float(within.recall(one).mean()) for one in scores), strict=True))
+    all_served = (within.served(None if least == max(BANDS.values()) else least) for least in BANDS.values())
+    found = (float(np.nanmean(served.recall(served.scores(fitted)))) for served in all_served)
+    return dict(zip(BANDS, found, strict=True))

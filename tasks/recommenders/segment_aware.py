@@ -8,9 +8,9 @@ says; lift: log(popular in the segment / popular with everybody), each as if one
 segment weighs floor + (1 − floor) · s(n) in all; whom nothing is known of gets what is popular in the segment, and who
 is known a little of what sets the segment apart, for what is popular the base knows.
 
-What `floor` and `strength` are not told is learned on the held-out newest fifth of histories. Floor: the least within
-one standard error of the best recall for whole histories (Breiman et al. 1984, ch. 3), because segments were found on
-those. Strength: the best mean recall over histories cut to 1, 3, 5 and 10 items, and whole.
+What `floor` and `strength` are not told is learned from users kept from a first fit (see `_inner`). Floor: the least
+within one standard error of the best recall for whole histories (Breiman et al. 1984, ch. 3). Strength: the best mean
+recall over histories cut to 1, 3, 5 and 10 items, and whole.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.interactions import Interactions, Items
 from tasks.recommenders._fitted import Fitted, Grouped, check
-from tasks.recommenders._inner import Params, Slice, fit_sibling, inner_slice, standardised
+from tasks.recommenders._inner import Params, Served, Trial, fit_sibling, lift, standardised, trial
 
 PRIOR = "segment_popularity"
 _EVENTS = (1, 3, 5, 10, None)  # histories are cut to so many; None: whole
@@ -41,6 +41,9 @@ class Config(Section):
     floor: float | None = Field(None, ge=0, le=1, description="weight of what sets the segment apart; none: learned")
     strength: float | None = Field(
         None, ge=0, description="items of a history that what is popular in the segment counts as; none: learned"
+    )
+    independent: bool = Field(
+        False, description="whether a user's segment is known without a history, as by attributes, when learning"
     )
 
 
@@ -119,54 +122,54 @@ def fit(
     labels = check(interactions, assignments)
     floor, strength = config.floor, config.strength
     if floor is None or strength is None:
-        within = inner_slice(interactions, rng)
-        tried = _parts(within.kept, items, labels, config, rng)
+        within = trial(interactions, labels, config.independent, rng)
+        tried = _parts(within.rest, items, within.labels, config, rng)
         floor = learned_floor(within, tried) if floor is None else floor
         strength = learned_strength(within, tried, floor) if strength is None else strength
     return Blend(_parts(interactions, items, labels, config, rng), floor, strength, interactions, labels)
 
 
-def learned_floor(within: Slice, parts: Parts) -> float:
+def learned_floor(within: Trial, parts: Parts) -> float:
     """The least weight of the lift whose recall is within one standard error of the best one's, user by user.
 
     Args:
-        within: The validation slice.
-        parts: Fitted on its histories.
+        within: The trial; without judges the least weight of all.
+        parts: Fitted on the rest.
     """
-    own = _at(within, parts, None)
-    found = np.array([within.recall(blended(own, floor, 0.0)) for floor in _FLOORS])
-    best = found[found.mean(axis=1).argmax()] if found.size else found
-    for floor, recall in zip(_FLOORS, found, strict=True):
-        gap = best - recall
-        if not gap.size or gap.mean() <= gap.std() / np.sqrt(len(gap)):
-            return floor
-    return _FLOORS[0]
+    served = within.served(None)
+    own = _scores(served, parts)
+    found = np.array([served.recall(blended(own, floor, 0.0)) for floor in _FLOORS])
+    if not found.size:
+        return _FLOORS[0]
+    gaps = found[found.mean(axis=1).argmax()] - found
+    near = gaps.mean(axis=1) <= gaps.std(axis=1) / np.sqrt(found.shape[1])
+    return _FLOORS[int(near.argmax())]
 
 
-def learned_strength(within: Slice, parts: Parts, floor: float) -> float:
+def learned_strength(within: Trial, parts: Parts, floor: float) -> float:
     """The strength with the best mean recall over all cuts; of equals the least.
 
     Recall is measured at a few shares for each cut, and taken to be linear between them.
 
     Args:
-        within: The validation slice.
-        parts: Fitted on its histories.
+        within: The trial; without judges a strength of 1.
+        parts: Fitted on the rest.
         floor: Weight of the lift.
     """
-    if not len(within.users):
+    if not within.judges.shape[0]:
         return 1.0
-    items, quality = np.diff(within.kept.counts.indptr)[within.users], np.zeros(len(_STRENGTHS))
+    quality = np.zeros(len(_STRENGTHS))
     for events in _EVENTS:
-        own, n = _at(within, parts, events), np.minimum(items, events or items)
-        curve = [within.recall(blended(own, floor, share)).mean() for share in _SHARES]
+        served = within.served(events)
+        own, n = _scores(served, parts), np.diff(served.known.counts.indptr)
+        curve = [np.nanmean(served.recall(blended(own, floor, share))) for share in _SHARES]
         quality += [np.interp(shares(n, strength), _SHARES, curve).mean() for strength in _STRENGTHS]
     return _STRENGTHS[int(np.round(quality, 9).argmax())]
 
 
-def _at(within: Slice, parts: Parts, events: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standardised scores of the slice's users, cut to so many items."""
-    labels = parts.base.labels[within.users]
-    return parts.of(within.known_by(events), labels).standardised(np.arange(len(labels)))
+def _scores(served: Served, parts: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardised scores of the users who are served."""
+    return parts.of(served.known, served.labels).standardised(np.arange(len(served.labels)))
 
 
 def _parts(
@@ -175,6 +178,5 @@ def _parts(
     base = fit_sibling(config.base, config.base_params, interactions, items, labels, rng)
     popular = fit_sibling(PRIOR, config.prior_params, interactions, items, labels, rng)
     assert isinstance(popular, Grouped)
-    one = 1 / max(interactions.shape[0], 1)
-    lift = np.log((popular.by_group + one) / (popular.by_group[-1] + one))
-    return Parts(base, popular, Grouped(lift, interactions, labels))
+    apart = Grouped(lift(popular.by_group, interactions.shape[0]), interactions, labels)
+    return Parts(base, popular, apart)

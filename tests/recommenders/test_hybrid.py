@@ -12,7 +12,9 @@ RUNGS = ("global_popularity", "segment_popularity", "ease")
 
 
 def ladder(train, labels, items=None, seed=0, **config):
-    config = hybrid.Config(**{"rungs": RUNGS, "params": {"ease": {"l2": 20.0, "half_life": None}}, **config})
+    config = hybrid.Config(
+        **{"independent": True, "rungs": RUNGS, "params": {"ease": {"l2": 20.0, "half_life": None}}, **config}
+    )
     return hybrid.fit(train, items, labels, config, np.random.default_rng(seed))
 
 
@@ -28,6 +30,12 @@ def test_segments_serve_who_is_unknown_and_the_base_who_is_known(seed):
     left = (best & (train.counts.toarray() == 0)).sum(axis=1)
     warm = np.flatnonzero((np.diff(train.counts.indptr) >= 10) & (left >= 3))
     assert best[warm[:, None], model.recommend(warm, 3)[0]].mean() > 0.8
+
+
+def test_without_a_history_no_segment_is_known_unless_it_comes_from_elsewhere():
+    train, segment, _ = nested(0)
+    blind = ladder(train, segment, independent=False).recalls["0"]
+    assert blind["segment_popularity"] == blind["global_popularity"]
 
 
 @pytest.mark.parametrize("seed", range(3))

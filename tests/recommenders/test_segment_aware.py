@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from schemas.errors import DataError
 from tasks.recommenders import ease, segment_aware, segment_popularity
-from tasks.recommenders._inner import inner_slice, standardised
+from tasks.recommenders._inner import standardised, trial
 from tests.helpers.histories import histories, nested, some
 
 SEEDS = range(4)
@@ -70,9 +70,9 @@ def test_whom_little_is_known_of_gets_the_segments_and_who_is_known_the_base(see
 def test_segments_that_say_nothing_weigh_little_and_those_that_say_all_much():
     train, segment, _ = nested(5, density=0.4, common=0.2, noise=0.1)
     chance = np.random.default_rng(5).integers(4, size=len(segment))
-    mute, telling = (aware(train, labels) for labels in (chance, segment))
+    mute, telling = (aware(train, labels, independent=True) for labels in (chance, segment))
     assert mute.floor <= 0.05 < telling.floor
-    mute, telling = (aware(train, labels, floor=0.0) for labels in (chance, segment))
+    mute, telling = (aware(train, labels, independent=True, floor=0.0) for labels in (chance, segment))
     assert mute.strength < telling.strength
 
 
@@ -110,18 +110,32 @@ def test_users_without_a_segment_lean_on_everybody():
     assert nobody[0].tolist() == np.argsort(-popular, kind="stable")[:10].tolist()
 
 
-def test_the_slice_holds_out_the_newest_fifth_and_reads_nothing_of_it():
-    train, _, _ = nested(9)
-    within = inner_slice(train, np.random.default_rng(0))
-    own = np.diff(train.counts.indptr)
-    assert np.diff(within.kept.counts.indptr).tolist() == (own - own // 5).tolist()
-    assert within.held.sum() == (own // 5)[within.users].sum()
-    for at, user in enumerate(within.users):
-        held = train.newest[user, within.held[at].indices].toarray().ravel()
-        assert held.min() > within.kept.newest[user].data.max()
-        newest = np.argsort(train.newest[user].data)[::-1][own[user] // 5 :][:3]
-        assert sorted(within.known_by(3).counts[at].indices) == sorted(train.newest[user].indices[newest])
-    assert within.kept.moment == within.kept.newest.data.max()
+@pytest.mark.parametrize("events", [0, 1, 3, None])
+def test_users_of_a_trial_are_known_by_their_first_items_and_kept_from_the_fit(events):
+    train, segment, _ = nested(9)
+    within = trial(train, segment, False, np.random.default_rng(0))
+    served = within.served(events)
+    assert within.rest.shape[0] + within.judges.shape[0] == train.shape[0]
+    assert within.judges.shape[0] == 60
+    both = [set(map(tuple, np.split(one.newest.data, one.newest.indptr[1:-1]))) for one in (within.rest, within.judges)]
+    assert not both[0] & both[1]  # all times differ
+    for at in range(60):
+        own = within.judges.counts.indices[slice(*within.judges.counts.indptr[at : at + 2])]
+        order = own[np.argsort(within.judges.newest[at].data)]
+        first = len(own) - len(own) // 5 if events is None else min(events, len(own))
+        assert sorted(served.known.counts[at].indices) == sorted(order[:first])
+        assert sorted(served.wanted[at].indices) == sorted(order[first:])
+    assert served.known.moment == served.known.newest.data.max(initial=0) or not events
+
+
+def test_few_items_tell_the_segment_in_a_trial_unless_it_is_known_otherwise():
+    train, segment, _ = nested(10)
+    within, known = (trial(train, segment, told, np.random.default_rng(0)) for told in (False, True))
+    assert (within.served(0).labels == -1).all()
+    right = [(within.served(events).labels == known.served(events).labels).mean() for events in (1, 5, None)]
+    assert right[0] > 0.6
+    assert right == sorted(right)
+    assert right[-1] > 0.95
 
 
 def test_histories_too_short_to_hold_out_anything_are_fitted_all_the_same():
