@@ -85,10 +85,9 @@ class Space:
         """(m, items) weighted lengths of items along users' profiles."""
         profiles, n = self.own(history)
         share = np.divide(n, n + strength, out=np.zeros_like(n), where=n > 0)[:, None]
-        unit = np.asarray(unit_rows(share * profiles + (1 - share) * self.centroids[groups]), np.float32)
-        unit = unit[np.resize(np.arange(len(unit)), max(len(unit), 2))]  # one row alone would be rounded otherwise
+        unit = np.asarray(unit_rows(share * profiles + (1 - share) * self.centroids[groups]))
         found = unit @ self.rows.T if isinstance(self.rows, np.ndarray) else (self.rows @ unit.T).T
-        return self.weight * np.asarray(found[: len(history.indptr) - 1], np.float64)
+        return self.weight * np.asarray(found, np.float32).astype(np.float64)  # one row and many round to the same
 
 
 class Content(Fitted):

@@ -125,5 +125,7 @@ def _tried(within: Trial, fitted: Fitted) -> dict[str, float]:
     if not within.judges.shape[0]:
         return dict.fromkeys(BANDS, 0.0)
     all_served = (within.served(None if least == max(BANDS.values()) else least) for least in BANDS.values())
-    found = (float(np.nanmean(served.recall(served.scores(fitted)))) for served in all_served)
+    found = (
+        float(np.nanmean(served.recall(served.scores(fitted)))) if served.wanted.nnz else 0.0 for served in all_served
+    )
     return dict(zip(BANDS, found, strict=True))

@@ -9,8 +9,9 @@ segment weighs floor + (1 − floor) · s(n) in all; whom nothing is known of ge
 is known a little of what sets the segment apart, for what is popular the base knows.
 
 What `floor` and `strength` are not told is learned from users kept from a first fit (see `_inner`). Floor: the least
-within one standard error of the best recall for whole histories (Breiman et al. 1984, ch. 3). Strength: the best mean
-recall over histories cut to 1, 3, 5 and 10 items, and whole.
+within two standard errors of the best recall for whole histories (after Breiman et al. 1984, ch. 3, who take one), so
+that segments which do not clearly help leave the base alone. Strength: the least within 1 % of the best mean recall
+over histories cut to 1, 3, 5 and 10 items, and whole.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ PRIOR = "segment_popularity"
 _EVENTS = (1, 3, 5, 10, None)  # histories are cut to so many; None: whole
 _SHARES = np.array([0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])  # of what is popular, at which recall is measured
 _FLOORS = (0.0, 0.02, 0.05, 0.1, 0.2)
+_NEAR = 0.99  # of the best recall: as good as the best
 _STRENGTHS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -130,7 +132,7 @@ def fit(
 
 
 def learned_floor(within: Trial, parts: Parts) -> float:
-    """The least weight of the lift whose recall is within one standard error of the best one's, user by user.
+    """The least weight of the lift whose recall is within two standard errors of the best one's, user by user.
 
     Args:
         within: The trial; without judges the least weight of all.
@@ -142,12 +144,12 @@ def learned_floor(within: Trial, parts: Parts) -> float:
     if not found.size:
         return _FLOORS[0]
     gaps = found[found.mean(axis=1).argmax()] - found
-    near = gaps.mean(axis=1) <= gaps.std(axis=1) / np.sqrt(found.shape[1])
+    near = gaps.mean(axis=1) <= 2 * gaps.std(axis=1) / np.sqrt(found.shape[1])
     return _FLOORS[int(near.argmax())]
 
 
 def learned_strength(within: Trial, parts: Parts, floor: float) -> float:
-    """The strength with the best mean recall over all cuts; of equals the least.
+    """The least strength whose mean recall over all cuts is within 1 % of the best.
 
     Recall is measured at a few shares for each cut, and taken to be linear between them.
 
@@ -161,10 +163,12 @@ def learned_strength(within: Trial, parts: Parts, floor: float) -> float:
     quality = np.zeros(len(_STRENGTHS))
     for events in _EVENTS:
         served = within.served(events)
+        if not served.wanted.nnz:  # nobody has that many items
+            continue
         own, n = _scores(served, parts), np.diff(served.known.counts.indptr)
         curve = [np.nanmean(served.recall(blended(own, floor, share))) for share in _SHARES]
         quality += [np.interp(shares(n, strength), _SHARES, curve).mean() for strength in _STRENGTHS]
-    return _STRENGTHS[int(np.round(quality, 9).argmax())]
+    return _STRENGTHS[int((quality >= _NEAR * quality.max()).argmax())]
 
 
 def _scores(served: Served, parts: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

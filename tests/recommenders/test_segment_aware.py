@@ -68,7 +68,7 @@ def test_whom_little_is_known_of_gets_the_segments_and_who_is_known_the_base(see
 
 
 def test_segments_that_say_nothing_weigh_little_and_those_that_say_all_much():
-    train, segment, _ = nested(5, density=0.4, common=0.2, noise=0.1)
+    train, segment, _ = nested(5, kinds=1, own=24, density=0.35, noise=0.12)
     chance = np.random.default_rng(5).integers(4, size=len(segment))
     mute, telling = (aware(train, labels, independent=True) for labels in (chance, segment))
     assert mute.floor <= 0.05 < telling.floor
