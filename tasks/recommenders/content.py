@@ -163,4 +163,5 @@ def _white(vectors: np.ndarray, shrinkage: float) -> np.ndarray:
     unit[there] = np.asarray(unit_rows(unit[there] - unit[there].mean(axis=0)))
     variances, axes = np.linalg.eigh(unit.T @ unit / there.sum())
     white = unit @ (axes / np.sqrt(np.maximum(variances, 0.0) + shrinkage)) @ axes.T
-    return np.asarray(white / np.linalg.norm(white[there], axis=1).mean(), np.float32)
+    length = np.linalg.norm(white[there], axis=1).mean()
+    return np.asarray(white / (length or 1.0), np.float32)  # of one item nothing is left
