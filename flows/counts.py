@@ -28,6 +28,7 @@ from schemas.runs import (
     Unfit,
     Vectors,
 )
+from schemas.yardsticks import Yardsticks
 from tasks.stores.book import Day
 
 SEVERAL: dict[type, str] = {
@@ -63,6 +64,11 @@ def _(made: Day) -> str:
 def _(made: ValidationReport) -> str:
     broken = sum(not one.passed for one in made.results)
     return f"{len(made.results)} expectations, {broken or 'none'} broken"
+
+
+@words.register
+def _(made: Yardsticks) -> str:
+    return f"{len(made.ways)} ways to recommend to {made.users:,} users"
 
 
 @words.register

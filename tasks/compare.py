@@ -5,6 +5,6 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.yardsticks import sides
 
-compare = task(name="compare", cache_policy=NO_CACHE)(sides.by_user)
-train = task(name="train as of a date", cache_policy=NO_CACHE)(sides.trained_at)
-compare_by_date = task(name="compare by date", cache_policy=NO_CACHE)(sides.by_date)
+compare = task(name="compare", task_run_name="compare own histories", cache_policy=NO_CACHE)(sides.by_user)
+train = task(name="refit", task_run_name="refit as of a date", cache_policy=NO_CACHE)(sides.trained_at)
+compare_by_date = task(name="compare", task_run_name="compare by date", cache_policy=NO_CACHE)(sides.by_date)
