@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 T = TypeVar("T")
-__all__ = ["Fitted", "Grouped", "check", "highest", "one_hot"]
-
 _CHUNK_VALUES = 4_000_000  # scores in one chunk of users (16 MB in float32)
 _THREADS = 4  # more than these wait for memory
 

@@ -1,7 +1,8 @@
 """One-to-one recommendation by alternating least squares on implicit feedback (Hu, Koren & Volinsky 2008).
 
-The penalty of a user's or an item's factors grows with the row's weight, regularization · (alpha · cells + width)^nu, as
-Rendle et al. 2022 ("Revisiting the Performance of iALS on Item Recommendation Benchmarks") found to matter most.
+The penalty of a user's or an item's factors grows with its cells, regularization · (1 + cells)^nu, as Rendle et al.
+2022 ("Revisiting the Performance of iALS on Item Recommendation Benchmarks") found to matter. Their term for the cells
+without an interaction is left out: it grows with the catalogue, so that one value would not do for two.
 """
 
 from typing import TYPE_CHECKING, Literal, Self
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 _ROWS = 1024  # solved for at a time
+_SHARES = 8  # of the rows, one for a thread
 
 
 class Config(Section):
@@ -25,8 +27,8 @@ class Config(Section):
     kind: Literal["als"] = "als"
     factors: int = Field(64, ge=1, description="latent factors of users and items")
     iterations: int = Field(10, ge=1, description="sweeps over items and users")
-    regularization: float = Field(0.01, ge=0, description="L2 penalty of the factors")
-    nu: float = Field(1.0, ge=0, description="power of a row's weight that its penalty grows with; 0: all alike")
+    regularization: float = Field(0.2, ge=0, description="L2 penalty of the factors")
+    nu: float = Field(1.0, ge=0, description="power of the number of cells that a penalty grows with; 0: all alike")
     alpha: float = Field(3.0, gt=0, description="weight of an interaction against a cell without one")
 
 
@@ -51,9 +53,8 @@ class Factors(Fitted):
         return other
 
     def scores(self, users: np.ndarray) -> np.ndarray:
-        """(m, items) float32 inner products."""
-        own = self.users[np.resize(users, max(len(users), 2))]  # a product with one row alone is rounded otherwise
-        return np.asarray((own @ self.items.T)[: len(users)])
+        """(m, items) float32 inner products, rounded from float64: how many rows are asked for changes no bit."""
+        return np.asarray(self.users[users].astype(np.float64) @ self.items.T.astype(np.float64), np.float32)
 
 
 def fit(
@@ -82,9 +83,10 @@ def fit(
 def _solved(counts: "sp.csr_matrix", others: np.ndarray, config: Config) -> np.ndarray:
     """(rows, f) float32 factors that are best for (rows, others) CSR counts, given the others' (others, f) factors.
 
-    `implicit` solves exactly, but for one penalty: it is called for rows of equally many cells. Threads of its own, once
-    a call, would cost more than they save.
+    `implicit` solves exactly, but for one penalty: it is called for rows of equally many cells. Threads of its own,
+    once a call, would cost more than they save.
     """
+    import threadpoolctl
     from implicit.cpu._als import _least_squares
 
     own = np.diff(counts.indptr)
@@ -92,17 +94,18 @@ def _solved(counts: "sp.csr_matrix", others: np.ndarray, config: Config) -> np.n
     rows = counts[order].astype(np.float32)
     rows.data *= config.alpha
     found = np.zeros((len(own), others.shape[1]), np.float32)
-    squares = others.T @ others
+    with threadpoolctl.threadpool_limits(1, "blas"):  # so small a product is not worth two
+        squares = others.T @ others
 
-    def solve(part: np.ndarray) -> None:
-        start, end = part[0], part[-1] + 1
-        penalty = config.regularization * (config.alpha * own[order[start]] + len(others)) ** config.nu
-        place = (rows.indptr[start : end + 1], rows.indices, rows.data)
-        _least_squares(squares, *place, found[start:end], others, float(penalty), 1)
+    def solve(parts: list[tuple[int, int]]) -> None:
+        for start, end in parts:
+            penalty = config.regularization * (1 + own[order[start]]) ** config.nu
+            place = (rows.indptr[start : end + 1], rows.indices, rows.data)
+            _least_squares(squares, *place, found[start:end], others, float(penalty), 1)
 
-    equal = np.flatnonzero(np.diff(own[order]) != 0) + 1
-    cuts = np.union1d(equal, np.arange(_ROWS, len(own), _ROWS))
-    in_threads(solve, np.split(np.arange(len(own)), cuts) if len(own) else [])
+    cuts = np.union1d(np.flatnonzero(np.diff(own[order], prepend=-1)), np.arange(0, len(own), _ROWS)).tolist()
+    parts = list(zip(cuts, [*cuts[1:], len(own)], strict=True))
+    in_threads(solve, [some for some in (parts[at::_SHARES] for at in range(_SHARES)) if some])
     back = np.empty_like(found)
     back[order] = found
     return back

@@ -8,7 +8,8 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.interactions import Interactions, Items
 from tasks.numerics.interactions import binary
-from tasks.recommenders._fitted import Fitted, check, highest
+from tasks.numerics.ranking import highest
+from tasks.recommenders._fitted import Fitted, check
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
