@@ -142,7 +142,7 @@ def test_users_who_came_after_the_fit_get_their_taste(kind):
     known, new = np.arange(120) % 3 > 0, np.arange(0, 120, 3)
     whole = histories(matrix)
     own = plugin("recommenders", kind).fit(
-        whole.rows(np.flatnonzero(known)), None, taste[known], plugin("recommenders", kind).Config(),
+        whole.rows(np.flatnonzero(known)), planted_items(160), taste[known], plugin("recommenders", kind).Config(),
         np.random.default_rng(0),
     )  # fmt: skip
     items, _ = own.of(whole.rows(new), taste[new]).recommend(np.arange(len(new)), 2)
