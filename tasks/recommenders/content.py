@@ -28,6 +28,7 @@ from tasks.recommenders._fitted import Fitted, check
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
+_DECIMALS = 9  # beyond them a product differs between one user and many
 _TIE = 1e-6  # scores nearer than this are ordered by popularity
 
 
@@ -86,8 +87,9 @@ class Space:
         profiles, n = self.own(history)
         share = np.divide(n, n + strength, out=np.zeros_like(n), where=n > 0)[:, None]
         unit = np.asarray(unit_rows(share * profiles + (1 - share) * self.centroids[groups]))
-        found = unit @ self.rows.T if isinstance(self.rows, np.ndarray) else (self.rows @ unit.T).T
-        return self.weight * np.asarray(found, np.float32).astype(np.float64)  # one row and many round to the same
+        rows = self.rows.astype(np.float64)
+        found = unit @ rows.T if isinstance(rows, np.ndarray) else (rows @ unit.T).T
+        return self.weight * np.round(found, _DECIMALS)
 
 
 class Content(Fitted):
@@ -163,5 +165,5 @@ def _white(vectors: np.ndarray, shrinkage: float) -> np.ndarray:
     unit[there] = np.asarray(unit_rows(unit[there] - unit[there].mean(axis=0)))
     variances, axes = np.linalg.eigh(unit.T @ unit / there.sum())
     white = unit @ (axes / np.sqrt(np.maximum(variances, 0.0) + shrinkage)) @ axes.T
-    length = np.linalg.norm(white[there], axis=1).mean()
-    return np.asarray(white / (length or 1.0), np.float32)  # of one item nothing is left
+    length = float(np.linalg.norm(white[there], axis=1).mean())
+    return np.asarray(white / (length or 1.0), np.float32)
