@@ -64,6 +64,14 @@ class RecommendConfig(settings.RecommendConfig):
     )
 
 
+class EvaluateConfig(settings.EvaluateConfig):
+    """What is measured about every candidate."""
+
+    yardsticks: tuple[Recommender, ...] | None = Field(
+        None, description=settings.EvaluateConfig.model_fields["yardsticks"].description
+    )
+
+
 class RetrainConfig(settings.Settings):
     """Everything a retrain depends on."""
 
@@ -73,6 +81,9 @@ class RetrainConfig(settings.Settings):
         default_factory=lambda: _default("encoders", "transformer"), description="the language model"
     )
     search: SearchConfig = Field(description="candidates that compete")
+    evaluate: EvaluateConfig = Field(
+        default_factory=EvaluateConfig, description="what is measured about every candidate"
+    )
     recommend: RecommendConfig = Field(default_factory=RecommendConfig, description="what is recommended to whom")
 
 

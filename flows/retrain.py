@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.config import RetrainConfig
 from flows.naming import called
-from flows.steps import compete, opened, proof_again, slices_of, summary
+from flows.steps import beside, compete, opened, proof_again, slices_of, summary
 from schemas.runs import Outcome, Summary
 from tasks.ablate import ablate
 from tasks.build import build
@@ -57,7 +57,9 @@ def retrain(config: RetrainConfig) -> Summary:
             publication=tables,
             checks=(raw, made, ready),
         )
-        judged = measure(day, outcome, proof_again(day, champion))
+        theirs = proof_again(day, champion)
+        outcome = beside(day, outcome, theirs)  # other ways to recommend, on the same events
+        judged = measure(day, outcome, theirs)
         verdict = judge(day, model, judged)
         promote(day, model, tables, verdict)
         return summary(day, outcome, judged, verdict, report(day, outcome, judged, verdict))

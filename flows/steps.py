@@ -21,6 +21,7 @@ from tasks.candidates.attempt import warm_candidates
 from tasks.candidates.heldout import SHARES, VALIDATION, can_hit
 from tasks.choose import choose
 from tasks.cluster import cluster
+from tasks.compare import compare, compare_by_date, train
 from tasks.cut import cut
 from tasks.disk.artifacts import code_version
 from tasks.embed import embed
@@ -31,7 +32,9 @@ from tasks.models.today import recipe
 from tasks.plugins.find import settle
 from tasks.prove import prove
 from tasks.registry.promotion import mend
+from tasks.reporting.beside import said
 from tasks.reporting.page import figures_of
+from tasks.reporting.phrases import Words
 from tasks.reporting.summary import markdown
 from tasks.represent import represent
 from tasks.segments.unclear import warned
@@ -40,12 +43,13 @@ from tasks.selection.space import Candidate as Drawn
 from tasks.selection.space import expand
 from tasks.selection.tpe import search
 from tasks.stores import pointer
-from tasks.stores.book import Book, Day
+from tasks.stores.book import Book, Day, at
 from tasks.stores.flat import flat_metrics
 from tasks.stores.home import home, made
 from tasks.stores.ledger import CONFIG, Ledger
 from tasks.validation.choices import check_choices
 from tasks.vectors.families import usable
+from tasks.yardsticks.sides import date_of
 
 
 @contextmanager
@@ -83,7 +87,10 @@ def recorded_config(segmentation: str, version: str, ledger: LedgerConfig) -> Re
 def slices_of(day: Day) -> Slices:
     """Vectors of all of everyone's history, and of its first parts, on which held-out figures learn."""
     check_choices(day.tables, day.settings.evaluate.events)
-    return Slices(**{name: vectors(day, cut(day, share)) for name, share in SHARES.items()})
+    made = {name: vectors(day, cut(day, share)) for name, share in SHARES.items()}
+    date = date_of(day)
+    dated = None if date is None else vectors(at(day, date), cut(day, SHARES["all"]))
+    return Slices(**made, dated=dated, date=date)
 
 
 def vectors(day: Day, part: Slice, changes: dict[str, Any] | None = None) -> Vectors:
@@ -143,7 +150,33 @@ def proof_again(day: Day, model: Standing | None) -> Proof | None:
     if model is None:
         return None
     made = vectors(day, cut(day, SHARES["proving"]), recipe(model, home()))
-    return prove(day, Candidate(name=f"version {model.version}", algorithm=model.algorithm), made)
+    return prove(day, again(model), made)
+
+
+def again(model: Standing) -> Candidate:
+    """A model of another day as a candidate: its algorithm, fitted anew."""
+    return Candidate(name=f"version {model.version}", algorithm=model.algorithm)
+
+
+def beside(day: Day, outcome: Outcome, theirs: Proof | None) -> Outcome:
+    """The outcome with ways to recommend side by side, the chosen candidate's segments among them.
+
+    Args:
+        day: The run.
+        outcome: What came of it so far.
+        theirs: Held-out figures of the champion's recipe; None: nothing is live.
+    """
+    slices, champion, candidate = outcome.slices, outcome.champion, outcome.contest.best.candidate
+    found = [compare(day, (outcome.proof, theirs), slices.proving, outcome.model)]
+    if slices.dated is not None and slices.date is not None:
+        then = at(day, slices.date)
+        before = None
+        if champion is not None:
+            made = vectors(then, cut(day, SHARES["all"]), recipe(champion, home()))
+            before = train(then, again(champion), made)
+        trained = (train(then, candidate, slices.dated, champion), before)
+        found.append(compare_by_date(then, trained, slices.dated, outcome.model))
+    return outcome.model_copy(update={"yardsticks": tuple(one for one in found if one is not None)})
 
 
 def summary(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict, page: str) -> Summary:
@@ -165,6 +198,7 @@ def summary(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict, pag
         metrics={**flat_metrics(outcome.contest.report.metrics), **figures_of(outcome, judged)},
         report=page,
         warning=warned(outcome.profiles, day.settings.describe.language),
+        beside=tuple(said(one, Words(day.settings.describe.language)) for one in outcome.yardsticks),
         pages=pages(day.context.home, get_current_settings().ui_url, day.ledger.config),
     )
     came = markdown(told, day.settings.describe.language)

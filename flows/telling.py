@@ -50,6 +50,7 @@ def _(told: Summary) -> Iterator[str]:
     yield f"\nwhy       {told.reason}"
     for name, figure in measured(told.metrics):
         yield f"{name:<24} {figure}"
+    yield from (f"beside    {line}" for line in told.beside)
     if told.texts is not None:
         yield "{:<24} {} from the cache, {} encoded".format("texts", *told.texts)
     new = "new" if told.new_version else "registered before, identical content"

@@ -191,6 +191,20 @@ class EvaluateConfig(Section):
     )
     top_n: Positive = Field(10, description="items recommended to each user in the held-out protocol")
     prior_weight: float = Field(0.3, ge=0, description="weight of global popularity in a segment's item score")
+    yardsticks: tuple[Section, ...] | None = Field(
+        None,
+        description="recommenders that are measured beside the segments, on the same held-out events; none named: "
+        "every one there is, and popularity of late; []: not measured",
+    )
+    by_date: bool = Field(
+        True,
+        description="measure the yardsticks also by what came after one date, which costs another set of vectors; "
+        "with yardsticks: [] never",
+    )
+    recent_days: float = Field(30, gt=0, description="what counts as of late for popularity, days")
+    resamples: Positive = Field(
+        2_000, description="resamples of users behind the comparison of yardsticks, of which there are many at once"
+    )
     random_draws: Positive = Field(5, description="random segmentations of the same sizes, as the control")
     bootstraps: Positive = Field(200, description="resamples of users behind each confidence interval")
     silhouette_sample: Positive = Field(

@@ -47,10 +47,12 @@ class HeldOut:
     Attributes:
         train: Histories of the users over the items, up to the cut.
         test: (n, items) CSR, 1 where the user's test slice holds the item.
+        items: (items,) ids of the columns; None: not told.
     """
 
     train: Interactions
     test: "sp.csr_matrix"
+    items: "np.ndarray | None" = None
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from schemas.config import Positive, Section, Share
 from schemas.reports import Difference, Metric, Report
 
 SILHOUETTE, STABILITY = "silhouette", "stability"
-RECIPE, MODEL, UNSEEN = "lift.recipe", "lift.model", "lift.unseen"
+RECIPE, MODEL, UNSEEN, BY_DATE = "lift.recipe", "lift.model", "lift.unseen", "lift.date"
 """Held-out lift of the recipe, fitted on the train slice as it would go live; of the registered labels themselves; and
-of the recipe where the champion has not seen what users did."""
+of the recipe where the champion has not seen what users did; and of the recipe as of one date, on what came after."""
 CHAMPION = "champion."
 """Prefix of the same figures of the champion: its recipe refitted, and its labels as readers have them."""
 USERS, CATALOGUE, UNASSIGNED, PRECISION = "coverage.users", "coverage.catalogue", "unassigned", "precision"
+OVER_CHANCE = "coverage.random"
+"""Share of the catalogue that segments recommend, less what random segments of the same sizes do."""
 OVER_RANDOM, INTERVALS = "lift_over_random_precision", "intervals"
 
 

@@ -19,10 +19,11 @@ from schemas.reports import (
     ValidationReport,
     Verdict,
 )
+from schemas.yardsticks import Yardsticks
 
-SliceName = Literal["all", "choosing", "proving"]
+SliceName = Literal["all", "choosing", "proving", "dated"]
 """Everyone's whole history, the first 70 % of it, on which candidates are compared, and the first 80 %, which proves
-the chosen one on the rest."""
+the chosen one on the rest; and what everyone did up to one date, which proves it on what came after."""
 
 
 class Landed(Report):
@@ -84,6 +85,8 @@ class Slices(Report):
     all: Vectors
     choosing: Vectors
     proving: Vectors
+    dated: Vectors | None = Field(None, description="as of an earlier date; None: nothing is measured by date")
+    date: datetime | None = Field(None, description="that date")
 
 
 class Candidate(Report):
@@ -175,7 +178,6 @@ class Proof(Report):
 
     recipe: HeldOutFigures = Field(description="the recipe, fitted on the first 80 % as it would go live")
     wanted: bool = Field(True, description="whether held-out lift was to be measured; gates then ask for it")
-    one_to_one: Metric | None = Field(None, description="1:1 recommendation on the same slice")
 
 
 class Built(Report):
@@ -222,6 +224,7 @@ class Outcome(Report):
     model: Registered
     publication: Publication
     checks: tuple[ValidationReport, ...] = Field(description="of every hand-over, that of the published tables last")
+    yardsticks: tuple[Yardsticks, ...] = Field((), description="ways to recommend beside the segments, by protocol")
 
 
 class Summary(Report):
@@ -243,6 +246,7 @@ class Summary(Report):
     report: str = Field(description="path of the HTML report")
     warning: str | None = Field(None, description="what a person should see of the names; none: each says something")
     pages: Pages
+    beside: tuple[str, ...] = Field((), description="what came of the segments beside other ways to recommend")
 
     @property
     def promoted(self) -> bool:

@@ -12,6 +12,8 @@ from tasks.stores.buckets import Refs, read_frames
 if TYPE_CHECKING:
     import polars as pl
 
+DATED = 0.8
+"""Share of all choices that come before the date that splits them."""
 SHARES: dict[SliceName, float] = {"all": 1.0, "choosing": 0.7, "proving": 0.8}
 """How much of each history the vectors of a slice are fitted on."""
 Window = tuple[float, float]
@@ -50,7 +52,36 @@ def heldout(
         late = chosen(between(frame, low, high), choices)
         tested.append(cells(late if after is None else late.filter(pl.col(TIMESTAMP) > after), users, items))
     shape = len(users), len(items)
-    return HeldOut(interactions_of(trained, *shape), binary(interactions_of(tested, *shape)))
+    return HeldOut(interactions_of(trained, *shape), binary(interactions_of(tested, *shape)), items.to_numpy())
+
+
+def heldout_after(tables: Refs, users: "pl.Series", moment: datetime, choices: Sequence[str] = ()) -> HeldOut:
+    """Choices up to a moment, the same for everybody, and after it; see `heldout`."""
+    import polars as pl
+
+    from tasks.numerics.history import MICROSECONDS_PER_DAY, microseconds, until
+    from tasks.numerics.interactions import binary, cells, interactions_of
+
+    columns = (USER_ID, ITEM_ID, EVENT, TIMESTAMP)
+    frames = [chosen(frame, choices) for frame in read_frames(tables[EVENTS.name], columns)]
+    items = pl.concat([frame.select(ITEM_ID).unique() for frame in frames])[ITEM_ID].unique().sort()
+    trained = [cells(until(frame, moment), users, items) for frame in frames]
+    tested = [cells(frame.filter(pl.col(TIMESTAMP) > moment), users, items) for frame in frames]
+    shape = len(users), len(items)
+    known = interactions_of(trained, *shape, microseconds(moment) / MICROSECONDS_PER_DAY)  # refuses what is later
+    return HeldOut(known, binary(interactions_of(tested, *shape)), items.to_numpy())
+
+
+def turning_point(tables: Refs, share: float, choices: Sequence[str] = ()) -> datetime | None:
+    """The moment up to which a share of all choices was made; None where there are none, or nothing comes after it."""
+    import polars as pl
+
+    if EVENTS.name not in tables:
+        return None
+    frames = [chosen(frame, choices)[TIMESTAMP] for frame in read_frames(tables[EVENTS.name], (EVENT, TIMESTAMP))]
+    stamps = pl.concat(frames).sort()
+    moment = stamps[int(share * (len(stamps) - 1))] if len(stamps) else None
+    return None if moment is None or stamps[-1] <= moment else moment
 
 
 def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:

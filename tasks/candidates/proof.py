@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from schemas.artifacts import ArtifactRef, State
-from schemas.config import EvaluateConfig
+from schemas.artifacts import State
 from schemas.evaluation import HeldOut
 from schemas.reports import Metric
 from schemas.runs import Candidate, HeldOutFigures, Proof, Standing, Vectors
@@ -15,7 +14,6 @@ from tasks.candidates.candidate import TRAINED, train_candidate
 from tasks.candidates.ground import ground
 from tasks.candidates.heldout import TEST, can_hit, heldout
 from tasks.disk.artifacts import fingerprint, load_state, produce, save_state
-from tasks.plugins.find import plugin
 from tasks.stores.book import Day
 from tasks.vectors.features import matrix
 
@@ -45,7 +43,7 @@ def prove(day: Day, candidate: Candidate, made: Vectors, standing: Standing | No
         raise RuntimeError("the users of a slice differ between two representations; this is a bug")
     labels = load_state(trained).arrays[TRAINED]
     figures = measured(day, users, labels, ("recipe", trained)).model_copy(update={"labels": trained})
-    return Proof(recipe=figures, one_to_one=one_to_one(day, users), wanted=config.lift)
+    return Proof(recipe=figures, wanted=config.lift)
 
 
 def measurable(day: Day) -> bool:
@@ -106,31 +104,3 @@ def _missing(day: Day) -> Metric:
     silent = "nothing held out can be hit: nobody's last fifth of events has an item new to the user that others had"
     why = silent if day.settings.evaluate.lift else "evaluate.lift is off: items are not users' choices"
     return Metric(name="heldout_lift", value=None, n=0, reason=why)
-
-
-def one_to_one(day: Day, users: "pl.Series") -> Metric:
-    """Precision of 1:1 recommendation by ALS on the same slice; recall and coverage in the details."""
-    config, run = day.settings.evaluate, day.context
-    digest = fingerprint("one to one", dict(day.tables), config, run.seed, run.code_version)
-
-    def write(place: Path) -> dict[str, Any]:
-        metric = _als(_held(day, users), config, run.seed)
-        (place / FIGURES).write_text(metric.model_dump_json(), encoding="utf-8")
-        return {}
-
-    ref: ArtifactRef = produce(run.home, "proof", digest, write)
-    return Metric.model_validate_json((Path(ref.path) / FIGURES).read_text(encoding="utf-8"))
-
-
-def _als(held: HeldOut, config: EvaluateConfig, seed: int) -> Metric:
-    from tasks.numerics.hits import clean, judged, rates
-
-    als = plugin("recommenders", "als")
-    test = clean(held.test)
-    n, own = test.shape[0], np.diff(test.indptr)
-    fitted = als.fit(held.train, None, np.zeros(n, np.int32), als.Config(), np.random.default_rng(seed))
-    outcome = judged(fitted.recommend(np.arange(n), config.top_n)[0], test)
-    precision, recall = rates(outcome.hits, own, config.top_n)
-    items = len(np.union1d(held.train.counts.indices, test.indices))
-    details = {"recall": recall, "coverage": outcome.recommended / max(items, 1)}
-    return Metric.of("one_to_one", precision, n, seed=seed, details=details)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.metrics._labels import Codes
-from tasks.metrics._ranking import orders, top_unseen
 from tasks.numerics.hits import Outcome, judged, rates
 from tasks.numerics.paired import resamples
 from tasks.numerics.popularity import group_scores
+from tasks.numerics.ranking import orders, top_unseen
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

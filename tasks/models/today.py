@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.artifacts import ArtifactRef
 from schemas.config import RepresentConfig, TextsConfig
-from schemas.runs import Placed, Slices, Standing
+from schemas.runs import Placed, SliceName, Slices, Standing, Vectors
 from schemas.tables import ASSIGNMENTS, COLOUR, SEGMENT_ID, SEGMENTS, USER_ID, Bucket
 from tasks.disk.artifacts import fingerprint, produce, write_parquet
 from tasks.models.assemble import segmenter
@@ -18,7 +18,7 @@ from tasks.segments import bundle as bundles
 from tasks.segments.bundle import Bundle
 from tasks.stores import pointer
 from tasks.stores import tables as published_tables
-from tasks.stores.book import Day
+from tasks.stores.book import Day, at
 from tasks.stores.buckets import bucket_path, map_buckets
 from tasks.vectors.features import vector_column
 
@@ -47,9 +47,12 @@ def revisit(day: Day, slices: Slices | None = None) -> Standing | None:
         "next_number": max(standing.next_number, taken),
     }
     if slices is not None:
-        made = {"all": standing.placed["all"]}
-        for name, one in (("choosing", slices.choosing), ("proving", slices.proving)):
+        made: dict[SliceName, Placed] = {"all": standing.placed["all"]}
+        parts: tuple[tuple[SliceName, Vectors], ...] = (("choosing", slices.choosing), ("proving", slices.proving))
+        for name, one in parts:
             made[name] = placed(day, bundle, live.model_version, one.slice.tables)
+        if slices.dated is not None and slices.date is not None:
+            made["dated"] = placed(at(day, slices.date), bundle, live.model_version, slices.dated.slice.tables)
         facts["placed"], facts["basis"] = made, coverage(day, bundle, slices.all)
     return standing.model_copy(update=facts)
 

@@ -25,16 +25,23 @@ def clean(matrix: "sp.csr_matrix") -> "sp.csr_matrix":
     return matrix
 
 
-def judged(chosen: np.ndarray, test: "sp.csr_matrix") -> Outcome:
-    """Count the hits of any recommendation: (n, top) item numbers, −1 where nothing was left to recommend.
+def marked(chosen: np.ndarray, test: "sp.csr_matrix") -> np.ndarray:
+    """(n, top) bool: which of the recommended items a user took.
 
-    `test` is as `clean` leaves it, so that its cells are in order and each recommended one is found by bisection.
+    Args:
+        chosen: (n, top) item numbers, −1 where nothing was left to recommend.
+        test: (n, items) as `clean` leaves it, so that its cells are in order and each recommended one is found by
+            bisection.
     """
     users, items = test.shape
     cells = np.arange(users)[:, None] * items + chosen
     owned = np.append(np.repeat(np.arange(users), np.diff(test.indptr)) * items + test.indices, -1)  # −1: past the end
-    found = owned[np.searchsorted(owned[:-1], cells)] == cells
-    hits = (found & (chosen >= 0)).sum(axis=1)
+    return (owned[np.searchsorted(owned[:-1], cells)] == cells) & (chosen >= 0)
+
+
+def judged(chosen: np.ndarray, test: "sp.csr_matrix") -> Outcome:
+    """Count the hits of any recommendation; see `marked`."""
+    hits = marked(chosen, test).sum(axis=1)
     return Outcome(hits.astype(np.float64), int(np.count_nonzero(np.bincount(chosen[chosen >= 0], minlength=1))))
 
 

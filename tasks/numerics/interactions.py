@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 _ROW, _COLUMN, _DAY, _COUNT = "row", "column", "day", "count"
+_HALVES = 1000.0  # as old as this a count is still above zero
 
 
 def cells(
@@ -73,3 +74,46 @@ def binary(interactions: Interactions) -> "sp.csr_matrix":
 def interactions(events: "pl.DataFrame", users: Sequence[str], items: Sequence[str]) -> Interactions:
     """Events as histories; see `cells` and `interactions_of`."""
     return interactions_of([cells(events, users, items)], len(users), len(items))
+
+
+def weighted(interactions: Interactions, weights: np.ndarray) -> "sp.csr_matrix":
+    """(users, items) float64 CSR of (cells,) weights in the cells' order."""
+    import scipy.sparse as sp
+
+    counts = interactions.counts
+    return sp.csr_matrix((np.asarray(weights, np.float64), counts.indices, counts.indptr), counts.shape)
+
+
+def decayed(interactions: Interactions, half_life_days: float | None) -> "sp.csr_matrix":
+    """(users, items) float64 CSR counts, each halved for every so many days between its newest time and the moment."""
+    counts = interactions.counts.data.astype(np.float64)
+    halves = 0.0 if half_life_days is None else np.minimum(interactions.ages() / half_life_days, _HALVES)
+    return weighted(interactions, counts * np.exp2(-halves))
+
+
+def recency(interactions: Interactions, half_life: float | None) -> np.ndarray:
+    """(cells,) weights in the cells' order: 1 for a user's newest cell, halved for every so large a share of the rest.
+
+    A user's n cells are ordered by newest time, ties by column, and the one with r newer ones weighs
+    2^(−r / (half_life · n)). So it does not matter how fast a user lives.
+
+    Args:
+        interactions: Histories.
+        half_life: Share of the user's own cells; None: all weigh 1.
+    """
+    counts = interactions.counts
+    if half_life is None:
+        return np.ones(counts.nnz)
+    own = np.diff(counts.indptr)
+    return np.exp2(-newer(interactions) / (half_life * np.repeat(own, own)))
+
+
+def newer(interactions: Interactions) -> np.ndarray:
+    """(cells,) int64 how many cells of the same user are newer, in the cells' order; of ties the last is newest."""
+    counts = interactions.counts
+    own = np.diff(counts.indptr)
+    user = np.repeat(np.arange(len(own)), own)
+    order = np.lexsort((interactions.newest.data, user))  # stable, so that ties stay in order of column
+    found = np.empty(len(order), np.int64)
+    found[order] = counts.indptr[1:][user] - 1 - np.arange(len(order))
+    return found

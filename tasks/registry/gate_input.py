@@ -7,10 +7,11 @@ from typing import Any
 
 from schemas.artifacts import ArtifactRef
 from schemas.evaluation import EvaluationContext
-from schemas.gates import MODEL, RECIPE, SILHOUETTE, STABILITY, GateInput
+from schemas.gates import BY_DATE, MODEL, OVER_CHANCE, RECIPE, SILHOUETTE, STABILITY, GateInput
 from schemas.reports import Difference, Metric, ValidationReport
 from schemas.runs import Candidate, Outcome, Proof, Publication, Recalled, Registered, Standing
 from schemas.tables import EVENTS, SEGMENT_ID, SIZE, TEXTS, USER_ID
+from schemas.yardsticks import Yardsticks
 from tasks.candidates.differences import Bench, differences, groups, lifts, stability_of
 from tasks.candidates.ground import Ground
 from tasks.candidates.proof import measurable
@@ -22,6 +23,7 @@ from tasks.stores.book import Day
 from tasks.stores.buckets import NEWEST, count, parallel, read_bucket, read_table
 from tasks.vectors.features import matrix
 
+NOT_BESIDE = "no recommender was measured beside it in this run"
 FITTED_BEFORE = "the version was fitted on another day's data"
 
 
@@ -36,6 +38,7 @@ class Side:
         proof: Held-out figures of its recipe.
         stability: Of its refits, where they were made on today's data already.
         fitted_on: The vectors that it was fitted on; None: those of another day.
+        yardsticks: Ways to recommend beside its segments, where they were measured.
     """
 
     model: Registered
@@ -44,6 +47,7 @@ class Side:
     proof: Proof
     stability: Metric | None = None
     fitted_on: ArtifactRef | None = None
+    yardsticks: tuple[Yardsticks, ...] = ()
 
 
 def gather(
@@ -67,7 +71,7 @@ def gather(
     bench = bench_of(day, side, publication, standing)
     proofs = (side.proof, theirs)
     metrics = metrics_of(bench, side) | lifts(bench, standing, proofs)
-    found = {} if standing is None else differences(bench, standing, proofs, metrics)
+    found = beside(side, standing) | ({} if standing is None else differences(bench, standing, proofs, metrics))
     why = {name: told for name, told in found.items() if isinstance(told, str)}
     why |= {} if side.fitted_on is not None else {"shifted": FITTED_BEFORE}
     return GateInput(
@@ -89,10 +93,22 @@ def gather(
     )
 
 
+def beside(side: Side, standing: Standing | None) -> dict[str, Difference | str | None]:
+    """What the gates look at of the ways to recommend: coverage against chance, and the champion's as of one date."""
+    told = {one.protocol: one for one in side.yardsticks}
+    found: dict[str, Difference | str | None] = {OVER_CHANCE: NOT_BESIDE}
+    if (user := told.get("user")) is not None:
+        found[OVER_CHANCE] = user.over_chance()
+    if standing is not None:
+        date = told.get("date")
+        found[BY_DATE] = NOT_BESIDE if date is None else date.champion
+    return found
+
+
 def of_outcome(day: Day, outcome: Outcome, theirs: Proof | None) -> GateInput:
     """What the gates look at of a model that was made in this run."""
     best, stable = outcome.contest.best, outcome.contest.report.metrics[STABILITY]
-    side = Side(outcome.model, best.candidate, best.vectors, outcome.proof, stable, best.vectors)
+    side = Side(outcome.model, best.candidate, best.vectors, outcome.proof, stable, best.vectors, outcome.yardsticks)
     return gather(day, side, outcome.publication, outcome.checks[-1], outcome.champion, theirs)
 
 

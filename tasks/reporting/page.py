@@ -12,10 +12,12 @@ from schemas.gates import CHAMPION, GateInput
 from schemas.reports import EvaluationReport, Metric, SegmentProfile, ValidationReport, Verdict
 from schemas.runs import Attempt, Contest, Outcome
 from schemas.tables import COLUMN, REASON, SEGMENT_ID, TABLE
+from schemas.yardsticks import Yardsticks
 from tasks.candidates.candidate import EXTRAS, LABELS
 from tasks.disk.artifacts import load_state, write_text
 from tasks.models.told import labels_of
 from tasks.reporting import pictures
+from tasks.reporting.beside import called, ranked
 from tasks.reporting.phrases import ENGLISH, Words
 from tasks.reporting.summary import REPORT
 from tasks.reporting.view import Picture, ReportView, SetAside, render
@@ -28,7 +30,7 @@ from tasks.vectors.features import matrix
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SEGMENTS, QUALITY, CANDIDATES = "segments", "quality", "candidates"
+SEGMENTS, BESIDE, QUALITY, CANDIDATES = "segments", "beside", "quality", "candidates"
 
 
 class Drawn(NamedTuple):
@@ -49,17 +51,18 @@ def figures_of(outcome: Outcome, judged: GateInput) -> dict[str, float]:
 
     `quality.*` is the chosen candidate on all data (its lift there on the validation slice); `proof.recipe`,
     `proof.model`, `proof.champion.recipe`, `proof.champion.model` are lifts on the last slice, each with its precision,
-    recall and coverage, and so on; `gap.*` the differences that the gates decide by.
+    recall and coverage, and so on; `gap.*` the differences that the gates decide by; `proof.user.<way>.<measure>` every
+    way to recommend on that slice.
     """
     quality = {f"quality.{name}": metric for name, metric in outcome.contest.report.metrics.items()}
     proof = {f"proof.{name.replace('lift.', '')}": metric for name, metric in lifts(judged).items()}
-    one = {} if outcome.proof.one_to_one is None else {"proof.one_to_one": outcome.proof.one_to_one}
+    beside = {name: value for told in outcome.yardsticks for name, value in told.flat().items()}
     gaps = {
         f"gap.{name}{end}": value
         for name, gap in judged.differences.items()
         for end, value in (("", gap.value), (".low", gap.low), (".high", gap.high))
     }
-    return {**flat_metrics({**quality, **proof, **one}), **gaps}
+    return {**flat_metrics({**quality, **proof}), **gaps, **beside}
 
 
 def drawn(
@@ -68,8 +71,9 @@ def drawn(
     profiles: Sequence[SegmentProfile],
     seed: int,
     say: Words = ENGLISH,
+    yardsticks: Sequence[Yardsticks] = (),
 ) -> list[Drawn]:
-    """Every figure of a retrain: of the segments as published first, then of the candidates."""
+    """Every figure of a retrain: of the segments as published first, then of ways to recommend and of candidates."""
     from tasks.metrics.silhouette import silhouette_samples
 
     users, X = matrix(contest.best.vectors)
@@ -81,10 +85,25 @@ def drawn(
     return [
         Drawn(say("pictures.map"), pictures.user_map(X, labels, ids, own, seed, say), SEGMENTS),
         Drawn(say("pictures.sizes"), pictures.sizes(counts, names, own, say), SEGMENTS),
+        *(one for told in yardsticks for one in _beside(told, say)),
         *_swept(contest, say),
         *_compared(contest.reports, say),
         Drawn(say("pictures.silhouettes"), pictures.silhouettes(values, labels, ids, own, say), QUALITY),
         *(one for attempt in contest.attempts for one in _curves(attempt, say)),
+    ]
+
+
+def _beside(told: Yardsticks, say: Words) -> list[Drawn]:
+    """Every way to recommend against the strongest popularity."""
+    known = [(way, way.against.lift) for way in ranked(told) if way.against is not None]
+    if not known:
+        return []
+    names, values = [called(way.name, say) for way, _ in known], [100 * lift.value for _, lift in known]
+    ends = [(100 * lift.low, 100 * lift.high) for _, lift in known]
+    return [
+        Drawn(
+            say(f"beside.{told.protocol}_picture"), pictures.intervals(names, values, ends, say("beside.axis")), BESIDE
+        )
     ]
 
 
@@ -166,9 +185,9 @@ def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> P
     say, shown, kept = Words(day.settings.describe.language), [], []
     if ledger.config.log_figures:
         plain = tuple(p.model_copy(update={"name": pictures.latin(p.name)}) for p in outcome.profiles)
-        shown = drawn(contest, model.assignments, outcome.profiles, run.seed, say)
+        shown = drawn(contest, model.assignments, outcome.profiles, run.seed, say, outcome.yardsticks)
         same = say.language == ENGLISH.language and plain == outcome.profiles
-        kept = shown if same else drawn(contest, model.assignments, plain, run.seed)
+        kept = shown if same else drawn(contest, model.assignments, plain, run.seed, ENGLISH, outcome.yardsticks)
     path = Path(run.home) / "reports" / day.name / f"{run.run_id}.html"
     view = ReportView(
         language=say.language,
@@ -182,7 +201,7 @@ def report(day: Day, outcome: Outcome, judged: GateInput, verdict: Verdict) -> P
         verdict=verdict,
         lineage=outcome.lineage,
         lifts=lifts(judged),
-        one_to_one=outcome.proof.one_to_one,
+        yardsticks=outcome.yardsticks,
         groups=judged.groups,
         accounts=day.landed.accounts,
         set_aside=set_aside(day.landed.quarantine),

@@ -34,7 +34,7 @@ def markdown(told: Summary, language: str = "en") -> str:
     say = Words(language)
     chosen = say("summary.chosen", candidate=plain(told.chosen), reason=plain(say.told(told.reason)))
     warning = [f"⚠ **{plain(told.warning)}**"] if told.warning else []
-    parts = [_verdict(told, say), *warning, chosen, _segments(told, say)]
+    parts = [_verdict(told, say), *warning, chosen, _segments(told, say), *map(plain, told.beside)]
     return "\n\n".join([*parts, *_became(told.lineage, say), _links(told, say)])
 
 

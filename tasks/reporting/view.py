@@ -21,6 +21,8 @@ from schemas.reports import (
     ValidationReport,
     Verdict,
 )
+from schemas.yardsticks import Yardsticks
+from tasks.reporting import beside
 from tasks.reporting.phrases import ENGLISH, Words
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Picture(Report):
 
     caption: str
     svg: str = Field(description="drawn by figures.svg: trusted")
-    place: str = Field("quality", description="section it stands in: segments, quality or candidates")
+    place: str = Field("quality", description="section it stands in: segments, beside, quality or candidates")
 
 
 class ReportView(Report):
@@ -76,7 +78,7 @@ class ReportView(Report):
     verdict: Verdict
     lineage: Lineage
     lifts: dict[str, Metric] = Field(default_factory=dict, description="held-out figures, by the names of the gates")
-    one_to_one: Metric | None = None
+    yardsticks: tuple[Yardsticks, ...] = Field((), description="ways to recommend beside the segments, by protocol")
     groups: dict[str, dict[str, GroupFigures]] = Field(default_factory=dict, description="of the declared columns")
     accounts: tuple[Accounting, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
@@ -156,8 +158,8 @@ WAYS = {
 """Phrases for the ways to recommend by segment."""
 
 
-def rows(lifts: Mapping[str, Metric], one_to_one: Metric | None, say: Words = ENGLISH) -> list[Row]:
-    """Ways to recommend, by precision, recall and coverage: by segments, by chance and popularity, and 1:1."""
+def rows(lifts: Mapping[str, Metric], say: Words = ENGLISH) -> list[Row]:
+    """Ways to recommend, by precision, recall and coverage: by segments, by chance and by popularity."""
 
     def row(name: str, metric: Metric, prefix: str = "", ours: bool = False) -> Row:
         keys, ends = [f"{prefix}{measure}" for measure in MEASURES], metric.details.get("intervals", {})
@@ -168,9 +170,6 @@ def rows(lifts: Mapping[str, Metric], one_to_one: Metric | None, say: Words = EN
     if RECIPE in lifts:
         found.append(row(say("proof.popular"), lifts[RECIPE], "global_"))
         found.append(row(say("proof.random"), lifts[RECIPE], "random_"))
-    if one_to_one is not None:
-        values = (one_to_one.value, one_to_one.details.get("recall"), one_to_one.details.get("coverage"))
-        found.append(Row(say("proof.single"), values, (one_to_one.interval, None, None)))
     return found
 
 
@@ -217,7 +216,7 @@ def _template() -> "Template":
     environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
     environment.filters["number"] = lambda value: "–" if value is None else figure(value)
     environment.filters["whole"] = lambda value: f"{value:,}"
-    environment.globals.update(rows=rows, sentence=sentence, unseen=unseen, measures=MEASURES)
+    environment.globals.update(beside=beside, rows=rows, sentence=sentence, unseen=unseen, measures=MEASURES)
     return environment.from_string((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
 
 

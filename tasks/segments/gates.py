@@ -11,8 +11,10 @@ from datetime import datetime
 
 from schemas.errors import UsageError
 from schemas.gates import (
+    BY_DATE,
     CATALOGUE,
     MODEL,
+    OVER_CHANCE,
     OVER_RANDOM,
     RECIPE,
     SILHOUETTE,
@@ -130,6 +132,20 @@ def lift_unseen(candidate: GateInput, policy: GateConfig) -> Gate:
     return _compared(UNSEEN, candidate, lambda gap: policy.lift_margin * gap.base)
 
 
+def lift_date(candidate: GateInput, policy: GateConfig) -> Gate:
+    """As of one date, the recipe is not below the champion's recipe on what came after it."""
+    return _compared(BY_DATE, candidate, lambda gap: policy.lift_margin * gap.base)
+
+
+def over_chance(candidate: GateInput, policy: GateConfig) -> Gate:
+    """Segments recommend about as much of the catalogue as random ones of the same sizes, which widen it by chance."""
+    if why := candidate.incomparable.get(OVER_CHANCE):
+        return free(OVER_CHANCE, why)
+    gap = candidate.differences.get(OVER_CHANCE)
+    what = "share of the catalogue that is recommended, less that of random segments"
+    return at_least(OVER_CHANCE, None if gap is None else gap.value, -policy.coverage_margin, what)
+
+
 def _compared(what: str, candidate: GateInput, margin: Callable[[Difference], float], name: str | None = None) -> Gate:
     """A comparison with the champion; the margin is in the unit of the difference."""
     if candidate.champion is None:
@@ -226,6 +242,8 @@ GATES: tuple[GateFunction, ...] = (
     lift_recipe,
     lift_model,
     lift_unseen,
+    lift_date,
+    over_chance,
     random_recipe,
     random_model,
     fresh,

@@ -1,7 +1,7 @@
 """A run as one value: what it was asked for, where it writes, and, once ingest is done, what it looks at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from schemas.artifacts import ArtifactRef, RunContext
@@ -53,6 +53,11 @@ class Day(Book):
     def as_of(self) -> datetime:
         """UTC moment that is looked at."""
         return self.context.as_of
+
+
+def at(day: Day, moment: datetime) -> Day:
+    """The run as of an earlier moment: whatever comes later is nobody's history."""
+    return replace(day, context=day.context.model_copy(update={"as_of": moment}))
 
 
 def day(book: Book, landed: Landed) -> Day:

@@ -15,6 +15,8 @@ import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
 
+from tests.benchmarks._machine import processor
+
 BLOCK = 8192  # rows
 SIZES = {"big": (256, 384), "small": (16, 64)}  # blocks, columns
 K, CENTRES, SPREAD = 20, 40, 0.15
@@ -24,14 +26,6 @@ RIVALS = {
     "dask-ml, k-means||": {"implementation": "dask_ml"},
     "dask-ml, random": {"implementation": "dask_ml", "seeding": "random"},
 }
-
-
-def processor():
-    """Name and vector instruction sets of the processor, as Linux tells."""
-    lines = dict(line.partition(":")[::2] for line in Path("/proc/cpuinfo").read_text().splitlines())
-    told = {name.strip(): value.strip() for name, value in lines.items()}
-    sets = [word for word in told.get("flags", "").split() if word.startswith(("avx", "amx", "fma"))]
-    return f"{told.get('model name', 'unknown processor')}: {' '.join(sets)}"
 
 
 def write(path, blocks, d):

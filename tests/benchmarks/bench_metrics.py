@@ -6,7 +6,6 @@ Run: python -m tests.benchmarks.bench_metrics [small] [large] [euclidean] [lift]
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +15,7 @@ from tasks.metrics.davies_bouldin import davies_bouldin
 from tasks.metrics.heldout_lift import heldout_lift
 from tasks.metrics.silhouette import silhouette, silhouette_sampled
 from tasks.metrics.wcss import wcss
+from tests.benchmarks._machine import peak_gib
 
 PEAK_FLOPS = {"H100": 67e12, "H200": 67e12}  # float32 outside the tensor cores, as NVIDIA states for SXM
 
@@ -40,12 +40,6 @@ def planted(n, d, k, dtype):
         rng.standard_normal(out=part, dtype=dtype)
         part += centres[labels[start : start + 10_000]]
     return X, labels
-
-
-def peak_gib():
-    """High-water mark of this process; `getrusage` would tell a worker's parent's, if that was higher."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 2**20
 
 
 def small():

@@ -70,5 +70,4 @@ def test_no_lift_is_measured_where_items_are_no_choices(made):
     off = a_day(day.context.home, day.tables, day.as_of, evaluate={**MEASURED, "lift": False})
     proof = prove(off, candidate, vectors, None)
     assert proof.recipe.metric.value is None
-    assert proof.one_to_one is None
     assert contributions(off, candidate, vectors) == {}

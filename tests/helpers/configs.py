@@ -11,7 +11,7 @@ SMALL = {
     "search": {
         "candidates": [{"algorithm": {"kind": "kmeans"}, "grid": {"k": [3, 4]}}, {"algorithm": {"kind": "dbscan"}}]
     },
-    "evaluate": {"refits": 3, "bootstraps": 20, "random_draws": 2},
+    "evaluate": {"refits": 3, "bootstraps": 20, "random_draws": 2, "yardsticks": []},
     "calibration": {"folds": 2},
     "gates": {"min_segment_users": 5},
     "select": {"min_segment_users": 5},
@@ -20,6 +20,7 @@ QUICK = (
     "evaluate.refits=2",
     "evaluate.bootstraps=20",
     "evaluate.random_draws=2",
+    "evaluate.yardsticks=[]",
     "calibration.folds=2",
     "ledger.log_figures=false",
 )

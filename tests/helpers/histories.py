@@ -8,7 +8,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from schemas import tables as t
-from schemas.interactions import Interactions
+from schemas.interactions import Interactions, Items
 from tasks.numerics.history import between
 from tasks.numerics.interactions import binary, interactions
 
@@ -58,3 +58,34 @@ def rates(found, test):
     own = dense.sum(axis=1)
     recall = (hits.sum(axis=1)[own > 0] / own[own > 0]).mean()
     return hits.mean(), recall, len(np.unique(found[found >= 0])) / test.shape[1]
+
+
+def planted_items(items=40, tastes=4, width=8, noise=0.1):
+    """Items whose vectors say the taste of the checkerboard, with noise, and whose only category is the taste."""
+    rng = np.random.default_rng(1)
+    taste = np.arange(items) % tastes
+    vectors = np.eye(width)[taste] + noise * rng.normal(size=(items, width)) / np.sqrt(width)
+    categories = sp.csr_matrix(np.eye(tastes)[taste])
+    return Items(np.array([f"i{i:04d}" for i in range(items)]), vectors.astype(np.float32), categories)
+
+
+def some(fitted, histories, labels, n=10):
+    """Best items of a few histories that the fit may not have known."""
+    return fitted.of(histories, np.asarray(labels)).recommend(np.arange(len(labels)), n)[0]
+
+
+def nested(seed, users=240, segments=4, kinds=2, own=12, density=0.7, common=0.12, noise=0.01):
+    """Segments of people who each like one kind of their segment's items best, so that both tell something.
+
+    Returns:
+        Histories in an order by chance, (users,) segments, and (users, items) bool of what each likes best.
+    """
+    rng = np.random.default_rng(seed)
+    kind = np.arange(users) % (segments * kinds)
+    segment = kind // kinds
+    of = np.repeat(np.arange(segments * kinds), own)  # the kind of each item
+    best = kind[:, None] == of
+    chance = np.where(best, density, np.where(segment[:, None] == of // kinds, common, noise))
+    made = histories(rng.random(best.shape) < chance)
+    made.newest.data[:] = rng.permutation(made.newest.data)
+    return made, segment, best

@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
     "segmentation": NAME, "seed": 1, "ingest": {"buckets": 2}, "represent": {"dimension": 8},
     "features": [{"kind": "collaborative", "dimensions": 8}], "calibration": {"folds": 2},
     "search": {"candidates": [{"algorithm": {"kind": "kmeans"}, "grid": {"k": [5]}}]},
-    "evaluate": {"refits": 3, "bootstraps": 100, "random_draws": 2, "seeds": 3}, "ledger": {"log_figures": False},
+    "evaluate": {"refits": 3, "bootstraps": 100, "random_draws": 2, "seeds": 3, "yardsticks": []}, "ledger": {"log_figures": False},
     "validation": {"row_change": [0.05, 20], "max_mean_shift": 1e6, "max_share_shift": 1.0},
     "gates": {"max_churn": 0.3, "row_change": [0.1, 10]},
 }  # fmt: skip

@@ -10,7 +10,7 @@ from schemas.reports import EvaluationReport, Metric
 from tasks.candidates.differences import NOBODY, NOT_RECOMMENDED
 from tasks.cleaning.reasons import Reason
 from tasks.metrics.heldout_lift import EMPTY, UNREACHABLE
-from tasks.registry.gate_input import FITTED_BEFORE
+from tasks.registry.gate_input import FITTED_BEFORE, NOT_BESIDE
 from tasks.reporting.phrases import ENGLISH, Words, catalogue, sentences
 from tasks.selection.choose import choose, refusals
 
@@ -61,7 +61,7 @@ def test_the_template_has_no_words_of_its_own():
     assert re.findall(r'(?:aria-label|title|alt)="[^"]*[A-Za-z][^"]*"', text) == []
 
 
-@pytest.mark.parametrize("words", [*Reason, NOBODY, NOT_RECOMMENDED, FITTED_BEFORE, EMPTY, UNREACHABLE])
+@pytest.mark.parametrize("words", [*Reason, NOBODY, NOT_RECOMMENDED, FITTED_BEFORE, NOT_BESIDE, EMPTY, UNREACHABLE])
 def test_what_other_rooms_say_has_its_chinese(words):
     assert not SENTENCE.search(CHINESE.told(str(words)))
 

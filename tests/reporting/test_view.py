@@ -20,6 +20,7 @@ from schemas.reports import (
     ValidationReport,
     Verdict,
 )
+from schemas.yardsticks import Compared, Way, Yardsticks
 from tasks.reporting.view import Picture, ReportView, SetAside, render, rows, sentence, unseen
 from tasks.segments.unclear import warned
 
@@ -35,6 +36,25 @@ VOID = {"meta", "br", "img", "hr", "link", "input"}
 
 def heldout(value=0.5, interval=(0.4, 0.6), **details):
     return Metric(name="heldout_lift", value=value, n=900, interval=interval, seed=7, details={**DETAILS, **details})
+
+
+def table(protocol):
+    """Segments, a one-to-one recommender and popularity side by side."""
+
+    def beside(value):
+        gap = Difference(value=value, low=value - 0.03, high=value + 0.03, n=9, base=0.1)
+        return Compared(top_n=10, gap=gap, p=0.001, adjusted=0.002, saying="helps")
+
+    ways = (
+        Way(name="segment_popularity", figures={"precision": 0.15}, against=beside(0.05)),
+        Way(name="ease", figures={"precision": 0.163, "recall": 0.12}, against=beside(0.06)),
+        Way(name="global_popularity", figures={"precision": 0.1}),
+    )
+    counts = {"warm_users": 12, "cold_users": 3, "warm_items_held_out": 40, "cold_items_held_out": 5}
+    return Yardsticks(
+        protocol=protocol, top_n=10, users=9, items=20, baseline="global_popularity", ways=ways, counts=counts,
+        segments={"s001": beside(0.05)}, skipped={"content": WHY},
+    )  # fmt: skip
 
 
 def view(**changes):
@@ -60,7 +80,7 @@ def view(**changes):
         "lineage": Lineage(ids=("s001",), changes=(Change(kind="split", old=("s009",), new=("s001",), overlap=0.75),),
                            next_number=10, moved_share=0.031),
         "lifts": {RECIPE: heldout(seen=0.0), MODEL: heldout(0.52, precision=0.152, seen=1.0)},
-        "one_to_one": Metric(name="1:1", value=0.163, n=9, details={"recall": 0.12}),
+        "yardsticks": (table("user"), table("date")),
         "groups": {"gender": {"F": GroupFigures(n=4, unassigned=0.25), "M": GroupFigures(n=5, unassigned=0.0, against={
             PRECISION: Difference(value=-0.0123, low=-0.02, high=-0.001, n=5, base=0.15)})}},
         "accounts": (Accounting(table="events", read=12345, accepted=12340, quarantined=4, deduplicated=1),),
@@ -97,8 +117,13 @@ class Page(HTMLParser):
 def test_everything_that_was_told_is_there():
     page = Page(render(view()))
     for words in (
+        "Everyone's own last fifth Recommending by these segments finds +50.0% hits against the strongest popularity "
+        "(+20.0% to +80.0%): it helps.", "What came after one date Recommending by these segments finds",
+        "one-to-one by items (EASE), finds +60.0%, so that segments go 83% of that way", "12 users who had been there",
+        f"Not measured: what items are about ({WHY}).", "s001 9 +50.0% +20.0% to +80.0% helps",
         "films: 1 segments, version 3", "Promoted", "War: 9% of events", "Das Boot", "global popularity",
-        "random segments of the same sizes", "1:1", "0.163", "0.140 to 0.160", "It has the highest lift.",
+        "random segments of the same sizes", "one-to-one by items (EASE)", "0.163", "0.140 to 0.160",
+        "It has the highest lift.",
         "75.0% are noise", "split", "75.0%", "12,345", "after as_of", "1 of 2 expectations passed", "89 %",
         "Known users who moved 3.1%", "Groups of users by gender", "-0.0200 to -0.0010", "These segments help",
         "the registered segments themselves (100% of the slice seen)", "0.152", "1 of 1 gates passed",
@@ -141,7 +166,8 @@ def test_it_is_self_contained_and_accessible():
     assert tags.count("figure") == tags.count("figcaption") == 1
 
 
-ABBREVIATIONS = {"ARI", "ALS", "UTC", "Davies", "Bouldin", "Calinski", "Harabasz"}
+WHY = "content needs item texts or categories, and a weight above 0 for what there is"
+ABBREVIATIONS = {"ARI", "ALS", "EASE", "NDCG", "UTC", "Davies", "Bouldin", "Calinski", "Harabasz"}
 
 
 def spoken(one):
@@ -238,19 +264,19 @@ def test_the_sentence_is_plain(metric, helps, words):
 
 
 def test_rivals_stand_beside_the_segments():
-    found = rows({RECIPE: heldout()}, None)
+    found = rows({RECIPE: heldout()})
     assert [row.name for row in found][1:] == ["global popularity", "random segments of the same sizes"]
     assert [row.ours for row in found] == [True, False, False]
     assert found[1].values == (0.1, 0.07, 0.04)
     assert found[1].intervals == ((0.09, 0.11), None, None)
-    assert rows({RECIPE: Metric(name="x", value=0.1, n=1)}, None)[0].values == (None, None, None)
+    assert rows({RECIPE: Metric(name="x", value=0.1, n=1)})[0].values == (None, None, None)
 
 
 def test_what_each_number_has_seen_stands_beside_it():
     """The recipe, the registered model, the champion's recipe and what readers have are four different objects."""
     told = {RECIPE: 0.0, MODEL: 1.0, f"{CHAMPION}{RECIPE}": 0.0, f"{CHAMPION}{MODEL}": 0.25}
     lifts = {name: heldout(precision=0.1 + 0.01 * i, seen=seen) for i, (name, seen) in enumerate(told.items())}
-    found = rows(lifts, None)
+    found = rows(lifts)
     assert [row.values[0] for row in found[:4]] == [pytest.approx(0.1 + 0.01 * i) for i in range(4)]
     assert "(100% of the slice seen)" in found[1].name
     assert "readers have today (25% of the slice seen)" in found[3].name
@@ -301,7 +327,7 @@ def test_a_first_version_has_no_table_of_what_became_of_the_segments():
 
 
 def test_what_is_absent_is_left_out():
-    none = {"lifts": {}, "one_to_one": None, "groups": {}, "profiles": (), "accounts": (), "set_aside": (), "docs": {}}
+    none = {"lifts": {}, "groups": {}, "profiles": (), "accounts": (), "set_aside": (), "docs": {}}
     lineage = Lineage(ids=(), changes=(), next_number=1)
     text = Page(render(view(**none, validations=(), evaluations=(), lineage=lineage))).text
     assert "No row was set aside." in text

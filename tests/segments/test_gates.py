@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.errors import UsageError
 from schemas.gates import (
+    BY_DATE,
     CATALOGUE,
     MODEL,
+    OVER_CHANCE,
     OVER_RANDOM,
     PRECISION,
     RECIPE,
@@ -30,7 +32,7 @@ from tasks.segments import gates
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 POLICY = GateConfig(slices=("gender",), max_data_age_days=7)
-COMPARED = (USERS, CATALOGUE, SILHOUETTE, STABILITY, RECIPE, MODEL, UNSEEN)
+COMPARED = (USERS, CATALOGUE, SILHOUETTE, STABILITY, RECIPE, MODEL, BY_DATE, UNSEEN)
 
 
 def gap(value=0.01, low=-0.01, base=0.5, **rest):
@@ -48,7 +50,7 @@ def good(**facts):
         "sizes": {"s001": 40, "s002": 50},
         "metrics": {RECIPE: lift(), MODEL: lift(), SILHOUETTE: Metric(name=SILHOUETTE, value=0.3, n=100),
                     STABILITY: Metric(name=STABILITY, value=0.9, n=100, interval=(0.8, 0.95))},
-        "differences": {name: gap() for name in COMPARED}, "shifted": 0, "leaked": 0, "now": NOW,
+        "differences": {name: gap() for name in (*COMPARED, OVER_CHANCE)}, "shifted": 0, "leaked": 0, "now": NOW,
         "newest_event": NOW - timedelta(days=1), "previous_users": 95, "broken": (),
         "kept": 0.95,
         "churn": Metric(name="churn", value=0.1, n=95),
@@ -63,7 +65,13 @@ def group(n=50, **changes):
 
 
 def differing(**changes):
-    return good(differences={name: changes.get(name.replace(".", "_"), gap()) for name in COMPARED})
+    return good(
+        differences={
+            name: one
+            for name in (*COMPARED, OVER_CHANCE)
+            if (one := changes.get(name.replace(".", "_"), gap())) is not None
+        }
+    )
 
 
 def grouped(**changes):
@@ -74,7 +82,7 @@ def metric(name, value):
     return good(metrics={**good().metrics, name: value})
 
 
-FIRST = {"champion": None, "differences": {}, "churn": None, "kept": None, "previous_users": None}
+FIRST = {"champion": None, "differences": {OVER_CHANCE: gap()}, "churn": None, "kept": None, "previous_users": None}
 """Nothing is live."""
 FALLEN = gap(-0.2, -0.3)
 FAULTS = {
@@ -108,6 +116,10 @@ FAULTS = {
     "a weaker recipe": (lambda: differing(lift_recipe=FALLEN), "lift.recipe"),
     "a weaker model": (lambda: differing(lift_model=FALLEN), "lift.model"),
     "weaker where neither has looked": (lambda: differing(lift_unseen=FALLEN), "lift.unseen"),
+    "weaker after a date": (lambda: differing(lift_date=FALLEN), "lift.date"),
+    "the champion not measured by date": (lambda: differing(lift_date=None), "lift.date"),
+    "a narrower choice than chance": (lambda: differing(coverage_random=gap(-0.03)), "coverage.random"),
+    "chance not measured": (lambda: good(differences={name: gap() for name in COMPARED}), "coverage.random"),
     "a comparison lost": (lambda: good(differences={}), "lift.recipe"),
     "recipe no better than random": (lambda: metric(RECIPE, lift(-0.1)), "random.recipe"),
     "model no better than random": (lambda: metric(MODEL, lift(-0.1)), "random.model"),
@@ -167,9 +179,11 @@ def test_what_compares_nothing_says_so_and_is_not_counted():
     assert silent == {*COMPARED[:2], "quality.silhouette", "quality.stability", *COMPARED[4:], "churn",
                       "slices.unassigned", "slices.lift", "data.kept"}  # fmt: skip
     assert (
-        found.counted == f"{len(gates.GATES) - 11} of {len(gates.GATES) - 11} gates passed, 11 had nothing to compare"
+        found.counted == f"{len(gates.GATES) - 12} of {len(gates.GATES) - 12} gates passed, 12 had nothing to compare"
     )
-    alone = good(incomparable={UNSEEN: "3 users, fewer than 100"}, differences={n: gap() for n in COMPARED[:-1]})
+    alone = good(
+        incomparable={UNSEEN: "3 users, fewer than 100"}, differences={n: gap() for n in (*COMPARED[:-1], OVER_CHANCE)}
+    )
     gate = gates.lift_unseen(alone, POLICY)
     assert (gate.passed, gate.compared, "3 users" in gate.why) == (True, False, True)
 
@@ -204,7 +218,7 @@ def test_small_groups_are_not_judged_and_a_champion_that_hits_nobody_cannot_be_m
 
 def test_what_nobody_recommends_is_no_reason_to_refuse():
     metrics = {name: one for name, one in good().metrics.items() if name not in (RECIPE, MODEL)}
-    why = dict.fromkeys((CATALOGUE, RECIPE, MODEL, UNSEEN), "nothing is recommended here")
+    why = dict.fromkeys((CATALOGUE, RECIPE, MODEL, BY_DATE, UNSEEN, OVER_CHANCE), "nothing is recommended here")
     gaps = {name: gap() for name in COMPARED if name not in why}
     given = good(metrics=metrics, required=(SILHOUETTE,), differences=gaps, incomparable=why)
     found = gates.verdict(given, POLICY)

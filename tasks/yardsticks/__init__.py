@@ -1,0 +1,1 @@
+"""Ways to recommend are measured side by side on held-out events, the segments among them."""

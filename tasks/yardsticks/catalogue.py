@@ -1,0 +1,83 @@
+"""What recommenders may know of the items: vectors of their texts, and their categories."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from schemas.config import TextsConfig
+from schemas.interactions import Items
+from schemas.runs import Vectors
+from schemas.tables import CATEGORIES, ITEM_ID, ITEMS
+from tasks.segments.bundle import Encoder
+from tasks.stores.book import Day
+from tasks.stores.buckets import read_table
+from tasks.texts.templates import item_texts
+from tasks.vectors.encoder import cache_of, encode, recorded
+
+if TYPE_CHECKING:
+    import polars as pl
+    import scipy.sparse as sp
+
+
+def items_of(day: Day, made: Vectors, ids: "pl.Series") -> Items:
+    """The items of the interactions, with vectors where the run has texts and categories where items have them.
+
+    Args:
+        day: The run.
+        made: Vectors of the run, which know the encoder.
+        ids: (items,) ids, the columns of the interactions.
+    """
+    import polars as pl
+
+    known = ids.to_numpy()
+    if ITEMS.name not in day.tables:
+        return Items(known)
+    table = pl.DataFrame({ITEM_ID: ids}).join(
+        read_table(day.tables[ITEMS.name]), on=ITEM_ID, how="left", maintain_order="left"
+    )
+    return Items(known, _vectors(day, made, table), _categories(table))
+
+
+def _vectors(day: Day, made: Vectors, table: "pl.DataFrame") -> np.ndarray | None:
+    """(items, d) vectors of the items' texts, in the encoder that speaks for users; texts it lacks are encoded now."""
+    if made.texts is None:
+        return None
+    encoder = recorded(Encoder(**made.texts.encoder), day.settings.execution.device)
+    return vectors(table, TextsConfig(**made.texts.config), encoder.facts["dimension"], _lookup(day, encoder))
+
+
+def vectors(table: "pl.DataFrame", config: TextsConfig, dimension: int, lookup: Callable[..., Any]) -> np.ndarray:
+    """(items, dimension) float32 vectors of items' texts, rows of zeros for items without a text."""
+    texts = item_texts(table, config)
+    place = {item: row for row, item in enumerate(table[ITEM_ID].to_list())}
+    rows = [place[item] for item in texts[ITEM_ID].to_list()]
+    out = np.zeros((len(table), dimension), np.float32)
+    if rows:
+        out[rows] = lookup(texts[texts.columns[-1]].to_list())
+    return out
+
+
+def _lookup(day: Day, encoder: Any) -> Callable[[list[str]], np.ndarray]:
+    home = day.context.home
+
+    def look(texts: list[str]) -> np.ndarray:
+        encode(texts, encoder, home, day.settings.execution)
+        return np.asarray(cache_of(encoder, home).get(texts))
+
+    return look
+
+
+def _categories(table: "pl.DataFrame") -> "sp.csr_matrix | None":
+    """(items, categories) CSR of 1; None where no item has one."""
+    import polars as pl
+    import scipy.sparse as sp
+
+    if CATEGORIES not in table.columns:
+        return None
+    told = table.select(CATEGORIES).with_row_index("row").explode(CATEGORIES).drop_nulls().unique()
+    if not len(told):
+        return None
+    columns = told[CATEGORIES].rank("dense").cast(pl.Int64).to_numpy() - 1
+    shape = (len(table), int(columns.max()) + 1)
+    return sp.csr_matrix((np.ones(len(told)), (told["row"].to_numpy(), columns)), shape=shape)

@@ -1,0 +1,78 @@
+"""A history cut in two: what recommenders learn from, and what they are measured on."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.evaluation import HeldOut
+from schemas.interactions import Interactions, Items
+from tasks.numerics.hits import clean
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+
+@dataclass(frozen=True)
+class Split:
+    """Users before and after the cut.
+
+    Attributes:
+        train: Histories of n users up to the cut.
+        test: (n, items) CSR as `tasks.numerics.hits.clean` leaves it, 1 where a user's held-out events hold an item
+            that can be recommended.
+        asked: (m,) row numbers of the users to whom items are recommended.
+        items: What is known of the items.
+        top_n: Items recommended to each user.
+        repeats: Whether items that a user had before stay in the lists.
+    """
+
+    train: Interactions
+    test: "sp.csr_matrix"
+    asked: np.ndarray
+    items: Items
+    top_n: int
+    repeats: bool = False
+
+    def known(self) -> np.ndarray:
+        """(m,) events of each asked user before the cut: what a user is called thin or warm by."""
+        return np.asarray(self.train.counts.sum(axis=1)).ravel()[self.asked]
+
+    def wanted(self) -> "sp.csr_matrix":
+        """(m, items) what the asked users did after the cut."""
+        return self.test[self.asked]
+
+    def catalogue(self) -> int:
+        """Distinct items in the data."""
+        return len(np.union1d(self.train.counts.indices, self.test.indices))
+
+    def cold(self) -> np.ndarray:
+        """(items,) bool: nobody had touched it before the cut."""
+        return self.train.counts.getnnz(axis=0) == 0
+
+    def counts(self) -> dict[str, int]:
+        """Asked users and what they did after the cut, warm and cold."""
+        known, wanted, cold = self.known() > 0, self.wanted(), self.cold()
+        told = np.diff(wanted.indptr) > 0
+        late = int(cold[wanted.indices].sum())
+        return {
+            "warm_users": int((known & told).sum()),
+            "cold_users": int((~known & told).sum()),
+            "warm_items_held_out": wanted.nnz - late,
+            "cold_items_held_out": late,
+        }
+
+
+def split_of(held: HeldOut, items: Items, top_n: int, repeats: bool, everyone: bool) -> Split:
+    """Held-out interactions as a split.
+
+    Args:
+        held: Before and after the cut.
+        items: What is known of its items.
+        top_n: Items recommended to each user.
+        repeats: Whether items that a user had before are recommended again.
+        everyone: Ask all users; else only those with something to find.
+    """
+    test = clean(held.test)
+    asked = np.arange(test.shape[0]) if everyone else np.flatnonzero(np.diff(test.indptr))
+    return Split(held.train, test, asked, items, top_n, repeats)
