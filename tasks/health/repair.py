@@ -189,8 +189,7 @@ def _from_alias(ledger: Ledger, told: list[str]) -> pointer.Live | None:
         return None
     try:
         kept, sha256 = fetch(champion, _context(home), ledger)
-        there = [table for table in PUBLISHED if table not in REMADE and tables.exists(home, name, table)]
-        versions = {table: tables.newest(home, name, table) for table in there}
+        versions = {table: tables.newest(home, name, table) for table in PUBLISHED if tables.exists(home, name, table)}
         people = tables.read(home, name, ASSIGNMENTS.name, versions.get(ASSIGNMENTS.name))
     except FenqunError as error:
         told.append(str(error).split("; ")[0])

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from schemas.config import kind_of
+from schemas.config import TextsConfig, kind_of
+from schemas.interactions import Items
 from schemas.recommended import Lists
 from schemas.tables import (
     AS_OF,
     ITEM_ID,
+    ITEMS,
     MODEL_VERSION,
     NAME,
     RANK,
@@ -23,15 +25,19 @@ from schemas.tables import (
     Bucket,
 )
 from tasks.disk.artifacts import fingerprint, produce, write_parquet
+from tasks.models.keep import BUNDLE
 from tasks.models.today import as_published
 from tasks.numerics.history import population
 from tasks.plugins.find import module_of, plugin
 from tasks.recommendations.chosen import Chosen, chosen_today
 from tasks.recommendations.evidence import Evidence
 from tasks.registry.readers import expect
+from tasks.segments import bundle as bundles
 from tasks.stores import tables
 from tasks.stores.book import Day
 from tasks.stores.buckets import bucket_path, map_buckets
+from tasks.stores.pointer import Live
+from tasks.yardsticks.catalogue import known_items
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,7 +65,7 @@ def recommended(day: Day) -> Lists:
     why = Evidence(today.interactions, today.labels, segments[NAME].to_list(), day.settings.describe.language)
     rng = np.random.default_rng(day.settings.seed)
     recommender = module_of("recommenders", config.recommender)
-    fitted = recommender.fit(today.interactions, None, today.labels, config.recommender, rng)
+    fitted = recommender.fit(today.interactions, _items(day, live, today), today.labels, config.recommender, rng)
     made = _Tables(day, live.model_version, today, why, fingerprint(known, segments.to_dicts(), dict(day.tables)))
     whole = made.of_segments(segments[SEGMENT_ID], _tops(today, why, fitted, config.n))
     users = made.of_users(fitted) if config.per_user else None
@@ -70,6 +76,15 @@ def recommended(day: Day) -> Lists:
         recommender=kind_of(config.recommender),
         choosable=len(today.items),
     )
+
+
+def _items(day: Day, live: Live, today: Chosen) -> Items | None:
+    """What the live model's encoder and the catalogue know of the items; None where there is no catalogue."""
+    if ITEMS.name not in day.tables:
+        return None
+    manifest = bundles.load(Path(day.context.home) / live.bundle / BUNDLE, live.sha256).manifest
+    texts = None if manifest.texts is None else TextsConfig(**manifest.texts)
+    return known_items(day, today.items, texts, manifest.encoder)
 
 
 def _tops(today: Chosen, why: Evidence, fitted: Any, n: int) -> Found:

@@ -28,6 +28,14 @@ def items_of(day: Day, made: Vectors, ids: "pl.Series") -> Items:
         made: Vectors of the run, which know the encoder.
         ids: (items,) ids, the columns of the interactions.
     """
+    texts = made.texts
+    if texts is None:
+        return known_items(day, ids, None, None)
+    return known_items(day, ids, TextsConfig(**texts.config), Encoder(**texts.encoder))
+
+
+def known_items(day: Day, ids: "pl.Series", texts: TextsConfig | None, speaks: Encoder | None) -> Items:
+    """The same of a model, which remembers its texts' config and its encoder; None: it reads no texts."""
     import polars as pl
 
     known = ids.to_numpy()
@@ -36,15 +44,14 @@ def items_of(day: Day, made: Vectors, ids: "pl.Series") -> Items:
     table = pl.DataFrame({ITEM_ID: ids}).join(
         read_table(day.tables[ITEMS.name]), on=ITEM_ID, how="left", maintain_order="left"
     )
-    return Items(known, _vectors(day, made, table), _categories(table))
+    found = None if texts is None or speaks is None else _vectors(day, texts, speaks, table)
+    return Items(known, found, _categories(table))
 
 
-def _vectors(day: Day, made: Vectors, table: "pl.DataFrame") -> np.ndarray | None:
+def _vectors(day: Day, texts: TextsConfig, speaks: Encoder, table: "pl.DataFrame") -> np.ndarray:
     """(items, d) vectors of the items' texts, in the encoder that speaks for users; texts it lacks are encoded now."""
-    if made.texts is None:
-        return None
-    encoder = recorded(Encoder(**made.texts.encoder), day.settings.execution.device)
-    return vectors(table, TextsConfig(**made.texts.config), encoder.facts["dimension"], _lookup(day, encoder))
+    encoder = recorded(speaks, day.settings.execution.device)
+    return vectors(table, texts, encoder.facts["dimension"], _lookup(day, encoder))
 
 
 def vectors(table: "pl.DataFrame", config: TextsConfig, dimension: int, lookup: Callable[..., Any]) -> np.ndarray:

@@ -1,11 +1,15 @@
 """The lists of a day: counted again by hand, for planted tastes and for input that has little to tell."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
+from schemas.artifacts import ArtifactRef
 from schemas.errors import DataError, UsageError
+from schemas.tables import ITEMS
+from tasks.disk.artifacts import write_parquet
 from tasks.recommendations.lists import recommended
 from tasks.recommendations.readers import for_user
 from tasks.reporting.phrases import ENGLISH
@@ -149,3 +153,20 @@ def test_who_has_everything_gets_nothing_and_no_empty_table_is_published(shop, t
     )
     assert not [path for path in told.files if "user-recommendations" in path]
     assert for_user(str(home), NAME, "u0").list_of == "segment"
+
+
+def test_a_recommender_is_given_what_the_catalogue_says(shop, monkeypatch):
+    """Who never chose b is shown it by its category, which the model that is live here has no texts beside."""
+    home, tables, *_ = shop
+    catalogue = pl.DataFrame(
+        [{"item_id": item, "categories": ["letter" if item in "abcd" else "end"]} for item in "abcdpxyz"],
+        schema_overrides=ITEMS.polars_schema(),
+    )
+    place = home / "artifacts" / "test" / "items"
+    write_parquet(place / "bucket-0000.parquet", catalogue)
+    ref = ArtifactRef(kind="items", fingerprint="items", path=str(place), rows=8, columns=("item_id", "categories"))
+    silent = SimpleNamespace(manifest=SimpleNamespace(texts=None, encoder=None))
+    monkeypatch.setattr("tasks.recommendations.lists.bundles.load", lambda *_: silent)
+    settings = {"per_user": True, "n": 2, "recommender": {"kind": "content"}}
+    frame = read_table(recommended(of_day(home, {**tables, "items": ref}, recommend=settings)).users)
+    assert set(frame.filter(pl.col("user_id") == "u2")["item_id"]) == {"c", "d"}
