@@ -89,8 +89,13 @@ def slices_of(day: Day) -> Slices:
     check_choices(day.tables, day.settings.evaluate.events)
     made = {name: vectors(day, cut(day, share)) for name, share in SHARES.items()}
     date = date_of(day)
-    dated = None if date is None else vectors(at(day, date), cut(day, SHARES["all"]))
+    dated = None if date is None else as_known(at(day, date))
     return Slices(**made, dated=dated, date=date)
+
+
+def as_known(then: Day, changes: dict[str, Any] | None = None) -> Vectors:
+    """Vectors as of an earlier date: of what everybody had done by then."""
+    return vectors(then, cut(then, SHARES["all"]), changes)
 
 
 def vectors(day: Day, part: Slice, changes: dict[str, Any] | None = None) -> Vectors:
@@ -172,8 +177,7 @@ def beside(day: Day, outcome: Outcome, theirs: Proof | None) -> Outcome:
         then = at(day, slices.date)
         before = None
         if champion is not None:
-            made = vectors(then, cut(day, SHARES["all"]), recipe(champion, home()))
-            before = train(then, again(champion), made)
+            before = train(then, again(champion), as_known(then, recipe(champion, home())))
         trained = (train(then, candidate, slices.dated, champion), before)
         found.append(compare_by_date(then, trained, slices.dated, outcome.model))
     return outcome.model_copy(update={"yardsticks": tuple(one for one in found if one is not None)})

@@ -60,6 +60,7 @@ class Slice(Report):
     """The tables as their users were known with the first part of their history."""
 
     share: float = Field(description="of each user's own events that is looked at; 1: all of them")
+    as_of: datetime = Field(description="UTC moment after which nothing is looked at")
     tables: dict[str, ArtifactRef]
 
 

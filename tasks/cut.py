@@ -12,4 +12,4 @@ from tasks.vectors import slices
 def cut(day: Day, share: float) -> Slice:
     """Cuts every table at one moment of each user's own; a share of 1 leaves them as they are."""
     tables = slices.cut(day.tables, share, day.context, day.settings.execution)
-    return Slice(share=share, tables=dict(tables))
+    return Slice(share=share, as_of=day.as_of, tables=dict(tables))

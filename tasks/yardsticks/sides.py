@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.artifacts import ArtifactRef
+from schemas.errors import DataError
 from schemas.evaluation import HeldOut
 from schemas.runs import Candidate, Proof, Registered, Standing, Vectors
 from schemas.tables import EVENTS, SEGMENT_ID, USER_ID
 from schemas.yardsticks import ATTRIBUTES, CHAMPION, RANDOM, SEGMENTS, Protocol, Yardsticks
 from tasks.candidates.candidate import TRAINED, train_candidate
 from tasks.candidates.ground import ground
-from tasks.candidates.heldout import DATED, TEST, heldout, heldout_after, turning_point
+from tasks.candidates.heldout import DATED, SHARES, TEST, heldout, heldout_after, turning_point
 from tasks.disk.artifacts import fingerprint, load_state, produce
 from tasks.models.told import labels_of
 from tasks.stores.book import Day
@@ -47,6 +48,7 @@ def by_user(day: Day, proofs: tuple[Proof, Proof | None], made: Vectors, model: 
     ours, theirs = proofs
     if ours.recipe.labels is None or day.settings.evaluate.yardsticks == ():
         return None
+    _fitted_before(made, SHARES["proving"], day.as_of)
     users = matrix(made.represented.output)[0]
 
     def split() -> Split:
@@ -67,6 +69,7 @@ def by_date(then: Day, trained: Labels, made: Vectors, model: Registered) -> Yar
         made: User vectors as of that date.
         model: The registered version: who is in which of its segments.
     """
+    _fitted_before(made, SHARES["all"], then.as_of)
     users = known_or_later(then, matrix(made.represented.output)[0])
 
     def split() -> Split:
@@ -74,6 +77,16 @@ def by_date(then: Day, trained: Labels, made: Vectors, model: Registered) -> Yar
         return _split(then, held, made, everyone=False)
 
     return _kept(then, "date", trained, (made, users), model, split)
+
+
+def _fitted_before(made: Vectors, share: float, as_of: datetime) -> None:
+    """Refuses vectors that know of what is held out."""
+    cut = made.slice
+    if cut.share > share or cut.as_of > as_of:
+        raise DataError(
+            f"yardsticks: vectors of the first {cut.share:.0%} of histories as of {cut.as_of:%Y-%m-%d %H:%M:%S} "
+            f"know what is held out: asked were those of the first {share:.0%} as of {as_of:%Y-%m-%d %H:%M:%S}"
+        )
 
 
 def known_or_later(then: Day, users: "pl.Series") -> "pl.Series":
