@@ -7,8 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from schemas.artifacts import ArtifactRef
 from schemas.errors import DataError, FenqunError
-from schemas.tables import REMADE
+from schemas.tables import ITEMS, REMADE
+from tasks.disk.artifacts import write_parquet
 from tasks.health.repair import repair
 from tasks.recommendations.lists import recommended
 from tasks.recommendations.publish import UNCHOSEN, nothing, publish
@@ -197,3 +199,19 @@ def test_files_say_what_the_tables_say_and_run_in_no_spreadsheet(small):
     listed = {(row["user_id"], item["rank"], item["item_id"]) for row in rows for item in row["items"]}
     assert listed == set(of_users.select("user_id", "rank", "item_id").rows())
     assert {path.suffix for path in csv.parent.iterdir()} == {".csv", ".json", ".jsonl"}, "nothing half written"
+
+
+def test_files_have_the_titles_that_the_source_knows(small):
+    home, refs = small
+    titles = pl.DataFrame([{"item_id": "a", "title": "=Alpha"}, {"item_id": "q", "title": "of nobody"}],
+                          schema_overrides=ITEMS.polars_schema())  # fmt: skip
+    place = Path(home) / "artifacts" / "test" / "titles"
+    write_parquet(place / "bucket-0000.parquet", titles)
+    ref = ArtifactRef(kind="items", fingerprint="titles", path=str(place), rows=2, columns=("item_id", "title"))
+    told = recommend_day(home, {**refs, "items": ref})
+    csv, document = map(Path, told.files)
+    read = pl.read_csv(csv)
+    assert read.columns[3:5] == ["item_id", "title"]
+    assert dict(read.select("item_id", "title").iter_rows())["a"] == "'=Alpha"
+    listed = json.loads(document.read_text(encoding="utf-8"))["segments"][0]["items"]
+    assert {one["title"] for one in listed} <= {"=Alpha", None}
