@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -201,8 +202,10 @@ def test_files_say_what_the_tables_say_and_run_in_no_spreadsheet(small):
     assert {path.suffix for path in csv.parent.iterdir()} == {".csv", ".json", ".jsonl"}, "nothing half written"
 
 
-def test_files_have_the_titles_that_the_source_knows(small):
+def test_files_have_the_titles_that_the_source_knows(small, monkeypatch):
     home, refs = small
+    silent = SimpleNamespace(manifest=SimpleNamespace(texts=None, encoder=None))
+    monkeypatch.setattr("tasks.recommendations.lists.bundles.load", lambda *_: silent)
     titles = pl.DataFrame([{"item_id": "a", "title": "=Alpha"}, {"item_id": "q", "title": "of nobody"}],
                           schema_overrides=ITEMS.polars_schema())  # fmt: skip
     place = Path(home) / "artifacts" / "test" / "titles"
