@@ -8,6 +8,7 @@ import numpy as np
 from schemas.errors import DataError
 
 if TYPE_CHECKING:
+    import polars as pl
     import scipy.sparse as sp
 
 
@@ -72,3 +73,20 @@ class Items:
     def __len__(self) -> int:
         """Number of items."""
         return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Choices of n users among m items.
+
+    Attributes:
+        users: (n,) ids, bucket after bucket.
+        items: (m,) ids of the items that somebody chose, sorted.
+        interactions: (n, m) histories.
+        labels: (n,) places of their segments among the published ones, −1 without a segment.
+    """
+
+    users: "pl.Series"
+    items: "pl.Series"
+    interactions: Interactions
+    labels: np.ndarray

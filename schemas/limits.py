@@ -12,6 +12,8 @@ MAX_ROWS_OF_USER = 50_000
 """Events, or texts, of one user of a request."""
 MAX_ROWS = 500_000
 """Events and texts of one request together."""
+MAX_RECOMMENDED = 500_000
+"""Items of one answer, over all its users."""
 MAX_BODY_BYTES = 128 * 2**20
 """Of one request."""
 MAX_DEPTH = 256

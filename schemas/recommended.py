@@ -1,13 +1,48 @@
 """What the verbs of `recommend` hand to one another, and what is told of it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from schemas.artifacts import ArtifactRef
+from schemas.interactions import Chosen, Items
 from schemas.reports import Report
+
+OWN = "the list of this user"
+NONE_LEFT = "the user has chosen everything before that could be listed"
+SEGMENT = "the list of the user's segment; what the user has chosen before is not left out of it"
+UNASSIGNED = "the list of users without a segment; what the user has chosen before is not left out of it"
+"""Why a user gets a list, in words."""
+
+
+class Terms(Report):
+    """How a recommender was fitted, and for whom items were ranked."""
+
+    model_version: str = Field(description="the model whose segments the labels are")
+    segments: tuple[str, ...] = Field(description="segment ids, in the order that labels count them")
+    recommender: dict[str, Any] = Field(description="config of what ranked the items, with its kind")
+    events: tuple[str, ...] = Field(description="names of the events that are choices; none: all are")
+    n: int = Field(description="items on a published list at most")
+    exclude_seen: bool = Field(description="whether what a user has chosen before is left out")
+    seed: int = Field(description="of every random choice of the fit")
+
+
+@dataclass(frozen=True)
+class Basis:
+    """All that a recommender was fitted on, from which the same fit is made again.
+
+    Attributes:
+        chosen: Histories and labels of the users.
+        items: What was known of the items; None: nothing.
+        terms: How it was fitted.
+    """
+
+    chosen: Chosen
+    items: Items | None
+    terms: Terms
 
 
 class Lists(Report):
@@ -18,6 +53,7 @@ class Lists(Report):
     segments: ArtifactRef = Field(description="a list for each segment, and one for users without a segment")
     users: ArtifactRef | None = Field(description="a list for each user; None: not asked for")
     choosable: int = Field(description="distinct items that somebody chose: no list can be longer")
+    basis: ArtifactRef = Field(description="what the recommender was fitted on, for answers online")
 
     def tables(self) -> Mapping[str, ArtifactRef]:
         """By the names under which they are published; a table without a row is not."""

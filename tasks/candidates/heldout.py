@@ -39,7 +39,7 @@ def heldout(
     import polars as pl
 
     from tasks.numerics.history import between
-    from tasks.numerics.interactions import binary, cells, interactions_of
+    from tasks.numerics.interactions import binary, cells, chosen, interactions_of
 
     if EVENTS.name not in tables:
         return None
@@ -60,7 +60,7 @@ def heldout_after(tables: Refs, users: "pl.Series", moment: datetime, choices: S
     import polars as pl
 
     from tasks.numerics.history import MICROSECONDS_PER_DAY, microseconds, until
-    from tasks.numerics.interactions import binary, cells, interactions_of
+    from tasks.numerics.interactions import binary, cells, chosen, interactions_of
 
     columns = (USER_ID, ITEM_ID, EVENT, TIMESTAMP)
     frames = [chosen(frame, choices) for frame in read_frames(tables[EVENTS.name], columns)]
@@ -76,6 +76,8 @@ def turning_point(tables: Refs, share: float, choices: Sequence[str] = ()) -> da
     """The moment up to which a share of all choices was made; None where there are none, or nothing comes after it."""
     import polars as pl
 
+    from tasks.numerics.interactions import chosen
+
     if EVENTS.name not in tables:
         return None
     frames = [chosen(frame, choices)[TIMESTAMP] for frame in read_frames(tables[EVENTS.name], (EVENT, TIMESTAMP))]
@@ -90,6 +92,7 @@ def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:
     It ends with the first bucket that shows one.
     """
     from tasks.numerics.history import between
+    from tasks.numerics.interactions import chosen
 
     if EVENTS.name not in tables:
         return False
@@ -101,10 +104,3 @@ def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:
         if not known.isdisjoint(wanted):
             return True
     return False
-
-
-def chosen(events: "pl.DataFrame", choices: Sequence[str]) -> "pl.DataFrame":
-    """The events of some names; of all where none are given."""
-    import polars as pl
-
-    return events.filter(pl.col(EVENT).cast(pl.String).is_in(list(choices))) if choices else events

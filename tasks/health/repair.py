@@ -15,7 +15,8 @@ from tasks.disk.lock import held
 from tasks.models.fetch import fetch
 from tasks.models.keep import BUNDLE, check
 from tasks.segments import bundle as bundles
-from tasks.stores import pointer, tables
+from tasks.stores import basis, pointer, tables
+from tasks.stores.basis import BASIS
 from tasks.stores.buckets import read_table
 from tasks.stores.ledger import BORN_TAG, CHAMPION, Ledger
 
@@ -113,13 +114,14 @@ def _mended(
 
 
 def _without_damage(live: pointer.Live, ledger: Ledger, told: list[str]) -> pointer.Live:
-    """A champion that names of the tables that `recommend` makes again only those that are whole, and its own."""
+    """A champion that names of what `recommend` makes again only what is whole, and its own."""
     gone = []
-    for table in sorted(live.tables.keys() & set(REMADE)):
+    place = (ledger.home, ledger.segmentation)
+    for name in [*sorted(live.tables.keys() & set(REMADE)), *({BASIS} & live.made.keys())]:
         try:
-            tables.read_live(ledger.home, ledger.segmentation, table, live)
+            basis.read_live(*place, live) if name == BASIS else tables.read_live(*place, name, live)
         except DataError as error:
-            gone.append(table)
+            gone.append(name)
             told.append(f"{str(error).split(' and is not read')[0].split('; ')[0]}; left out until `fenqun recommend`")
     return live.without(*gone) if gone else live
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.interactions import Interactions
-from schemas.tables import ITEM_ID, TIMESTAMP, USER_ID
+from schemas.tables import EVENT, ITEM_ID, TIMESTAMP, USER_ID
 from tasks.numerics.history import MICROSECONDS_PER_DAY, physical
 
 if TYPE_CHECKING:
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 _ROW, _COLUMN, _DAY, _COUNT = "row", "column", "day", "count"
 _HALVES = 1000.0  # as old as this a count is still above zero
+
+
+def chosen(events: "pl.DataFrame", choices: Sequence[str]) -> "pl.DataFrame":
+    """The events of some names; of all where none are given."""
+    import polars as pl
+
+    return events.filter(pl.col(EVENT).cast(pl.String).is_in(list(choices))) if choices else events
 
 
 def cells(

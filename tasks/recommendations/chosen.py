@@ -1,43 +1,22 @@
 """Who chose what up to today, and the published segment of each: what recommendations are learned and told from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from schemas.artifacts import ArtifactRef
 from schemas.errors import DataError
-from schemas.interactions import Interactions
+from schemas.interactions import Chosen
 from schemas.tables import EVENT, EVENTS, ITEM_ID, TIMESTAMP, USER_ID
-from tasks.candidates.heldout import chosen
 from tasks.models.told import labels_of
 from tasks.stores.book import Day
 from tasks.stores.buckets import bucket_file, count, parallel, read_bucket, read_frames
 from tasks.validation.choices import check_choices
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 
 _READ = [USER_ID, ITEM_ID, EVENT, TIMESTAMP]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Choices of n users among m items.
-
-    Attributes:
-        users: (n,) ids, bucket after bucket.
-        items: (m,) ids of the items that somebody chose, sorted.
-        interactions: (n, m) histories.
-        labels: (n,) places of their segments among the published ones, −1 without a segment.
-    """
-
-    users: "pl.Series"
-    items: "pl.Series"
-    interactions: Interactions
-    labels: np.ndarray
 
 
 def chosen_today(day: Day, assignments: ArtifactRef, ids: Sequence[str]) -> Chosen:
@@ -55,7 +34,7 @@ def chosen_today(day: Day, assignments: ArtifactRef, ids: Sequence[str]) -> Chos
     import polars as pl
 
     from tasks.numerics.history import MICROSECONDS_PER_DAY, physical, population
-    from tasks.numerics.interactions import cells, interactions_of
+    from tasks.numerics.interactions import cells, chosen, interactions_of
 
     names, nothing = day.settings.evaluate.events, f"{day.name}: there is nothing to recommend"
     if EVENTS.name not in day.tables:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.config import TextsConfig, kind_of
-from schemas.interactions import Items
-from schemas.recommended import Lists
+from schemas.interactions import Chosen, Items
+from schemas.recommended import Basis, Lists, Terms
 from schemas.tables import (
     AS_OF,
     ITEM_ID,
@@ -28,12 +28,14 @@ from tasks.disk.artifacts import fingerprint, produce, write_parquet
 from tasks.models.keep import BUNDLE
 from tasks.models.today import as_published
 from tasks.numerics.history import population
-from tasks.plugins.find import module_of, plugin
-from tasks.recommendations.chosen import Chosen, chosen_today
+from tasks.plugins.find import plugin
+from tasks.recommendations.chosen import chosen_today
 from tasks.recommendations.evidence import Evidence
 from tasks.registry.readers import expect
 from tasks.segments import bundle as bundles
+from tasks.serving.recommending import fit
 from tasks.stores import tables
+from tasks.stores.basis import keep
 from tasks.stores.book import Day
 from tasks.stores.buckets import bucket_path, map_buckets
 from tasks.stores.pointer import Live
@@ -63,9 +65,17 @@ def recommended(day: Day) -> Lists:
     known = as_published(day, live)
     today = chosen_today(day, known, segments[SEGMENT_ID].to_list())
     why = Evidence(today.interactions, today.labels, segments[NAME].to_list(), day.settings.describe.language)
-    rng = np.random.default_rng(day.settings.seed)
-    recommender = module_of("recommenders", config.recommender)
-    fitted = recommender.fit(today.interactions, _items(day, live, today), today.labels, config.recommender, rng)
+    terms = Terms(
+        model_version=live.model_version,
+        segments=tuple(segments[SEGMENT_ID]),
+        recommender=config.recommender.model_dump(mode="json"),
+        events=day.settings.evaluate.events,
+        n=config.n,
+        exclude_seen=config.exclude_seen,
+        seed=day.settings.seed,
+    )
+    basis = Basis(today, _items(day, live, today), terms)
+    fitted = fit(basis)
     made = _Tables(day, live.model_version, today, why, fingerprint(known, segments.to_dicts(), dict(day.tables)))
     whole = made.of_segments(segments[SEGMENT_ID], _tops(today, why, fitted, config.n))
     users = made.of_users(fitted) if config.per_user else None
@@ -75,6 +85,7 @@ def recommended(day: Day) -> Lists:
         users=users,
         recommender=kind_of(config.recommender),
         choosable=len(today.items),
+        basis=keep(day.context.home, basis, made.known),
     )
 
 

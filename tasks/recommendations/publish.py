@@ -1,11 +1,14 @@
 """Lists become what readers have, under the pointer that names their model, and files beside the report."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from schemas.recommended import Lists, Recommended
 from schemas.tables import ITEM_ID, RANK, REMADE, SEGMENT_ID, USER_ID
+from tasks.disk.files import flush_below
 from tasks.recommendations.files import files
 from tasks.stores import pointer, tables
+from tasks.stores.basis import BASIS
 from tasks.stores.book import Book, Day
 from tasks.stores.buckets import read_table
 from tasks.validation.handover import accept
@@ -29,7 +32,10 @@ def publish(day: Day, lists: Lists) -> Recommended:
         live = current.live.without(*REMADE)
         made = {name: tables.publish(run.home, day.name, name, frame) for name, frame in frames.items()}
         sums = tables.sums(run.home, day.name, made)
-        live = live.model_copy(update={"tables": {**live.tables, **made}, "sums": {**live.sums, **sums}})
+        flush_below(Path(lists.basis.path))
+        update = {"tables": {**live.tables, **made}, "sums": {**live.sums, **sums}}
+        basis = {BASIS: str(Path(lists.basis.path).relative_to(run.home))}
+        live = live.model_copy(update={**update, "made": {**live.made, **basis}})
         moved = pointer.replace(run.home, day.name, current, live, current.previous)
     accept(run, day.name)
     whole, of_users = (frames.get(name) for name in REMADE)
@@ -64,6 +70,6 @@ def nothing(book: Book) -> Recommended:
     run = book.context
     with pointer.changing(run.home, book.name, book.revision) as current:
         if current.live is not None and {*current.live.tables} & {*REMADE}:
-            live = current.live.without(*REMADE)
+            live = current.live.without(*REMADE, BASIS)
             current = pointer.replace(run.home, book.name, current, live, current.previous)
     return Recommended(segmentation=book.name, run_id=run.run_id, why=(UNCHOSEN,), revision=current.revision)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from schemas.recommended import Suggested, Suggestions
+from schemas.recommended import NONE_LEFT, OWN, SEGMENT, UNASSIGNED, Suggested, Suggestions
 from schemas.tables import (
     AS_OF,
     ASSIGNMENTS,
@@ -25,10 +25,6 @@ from tasks.stores import tables
 if TYPE_CHECKING:
     import polars as pl
 
-OWN = "the list of this user"
-NONE_LEFT = "the user has chosen everything before that could be listed"
-SEGMENT = "the list of the user's segment; what the user has chosen before is not left out of it"
-UNASSIGNED = "the list of users without a segment; what the user has chosen before is not left out of it"
 UNKNOWN = "nobody is published under this id: the list of users without a segment"
 
 

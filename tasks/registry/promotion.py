@@ -14,7 +14,8 @@ from tasks.models.keep import BUNDLE
 from tasks.registry.published import resized
 from tasks.segments import bundle as bundles
 from tasks.segments.identity import transitions
-from tasks.stores import pointer, tables
+from tasks.stores import basis, pointer, tables
+from tasks.stores.basis import BASIS
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_table
 from tasks.stores.ledger import Ledger
@@ -123,7 +124,8 @@ def refresh(day: Day, scored: Scored) -> tuple[pointer.Pointer, int]:
         versions = publish(day, live, new, segments, steps)
         named = {**live.tables, **versions}
         told = {"tables": named, "sums": tables.sums(*place, named), "as_of": run.as_of}
-        told["made"] = _places(run, {ASSIGNMENTS.name: scored.assignments, SEEN: known})
+        kept = {BASIS: live.made[BASIS]} if BASIS in live.made else {}  # as the lists that it made
+        told["made"] = kept | _places(run, {ASSIGNMENTS.name: scored.assignments, SEEN: known})
         moved = pointer.replace(*place, current, live.model_copy(update=told), current.previous)
     accept(run, day.name)
     mirror(moved, day.ledger)
@@ -210,6 +212,8 @@ def whole(home: str, segmentation: str, live: pointer.Live | None) -> None:
         bundles.load(Path(home) / live.bundle / BUNDLE, live.sha256)
         for name in live.tables:
             tables.read_live(home, segmentation, name, live)
+        if BASIS in live.made:
+            basis.read_live(home, segmentation, live)
     except Exception as error:  # whatever a damaged folder or table raises, it cannot be gone back to
         told = " ".join(str(error).split())[:300]
         raise FenqunError(

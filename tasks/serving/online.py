@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.errors import DataError, FenqunError
 from schemas.tables import AS_OF, ASSIGNMENTS, CONFIDENCE, MODEL_VERSION, REASONS, STATUS, USER_ID
+from tasks.disk.artifacts import fingerprint
 from tasks.disk.sums import folder_sha256
 from tasks.models.assemble import lazy_lookup, segmenter
 from tasks.models.catalogue import Catalogue, known_first, read
 from tasks.models.keep import BUNDLE, CATALOGUE, check
 from tasks.segments import bundle as bundles
 from tasks.segments.segmenter import UNASSIGNED, Segmenter
+from tasks.serving.recommending import Shelf, shelf, wanted
 from tasks.serving.requests import asked, bucket_of
 from tasks.stores import pointer
 from tasks.stores.tables import rows_of
@@ -32,11 +34,18 @@ UNKNOWN = "nothing was sent but the id, which is not among the published; send e
 NOWHERE = (
     "nothing was sent but the id, and nothing is published where this server looks; send events, texts or attributes"
 )
+NO_LISTS = "request: nothing is recommended, for nothing is live where this server looks; run `fenqun recommend`"
+OTHER = "request: nothing is recommended by the model that is served, for version {} is live; serve that one"
 Lookup = Callable[[list[str]], "pl.DataFrame | None"]
 
 
 def nowhere(ids: list[str]) -> None:
     """No table to look ids up in."""
+
+
+def unlisted() -> Shelf:
+    """No lists to recommend by."""
+    raise DataError(NO_LISTS)
 
 
 class Loaded(NamedTuple):
@@ -47,12 +56,16 @@ class Loaded(NamedTuple):
         segmenter: Assigns users of whom something was sent.
         catalogue: What it needs beside them.
         published: Ids -> those of the published assignments that are theirs; None where nothing is published.
+        shelf: Gives what is recommended by this model; a DataError where nothing is.
+        sha256: Content of the bundle.
     """
 
     version: str
     segmenter: Segmenter
     catalogue: Catalogue
     published: Lookup = nowhere
+    shelf: Callable[[], Shelf] = unlisted
+    sha256: str = ""
 
 
 def load(folder: Path, sha256: str, version: str, catalogue_sha256: str | None = None) -> Loaded:
@@ -69,7 +82,7 @@ def load(folder: Path, sha256: str, version: str, catalogue_sha256: str | None =
         raise DataError(f"{folder / CATALOGUE}: was changed after the model was registered; not loaded")
     catalogue, encoder = read(folder / CATALOGUE), whole.manifest.encoder
     lookup = None if encoder is None else known_first(catalogue.known, lazy_lookup(encoder))
-    return Loaded(version, segmenter(whole, lookup=lookup), catalogue)
+    return Loaded(version, segmenter(whole, lookup=lookup), catalogue, sha256=sha256)
 
 
 class Follower:
@@ -85,9 +98,13 @@ class Follower:
 
     def __init__(self, home: str, segmentation: str, fallback: Loaded) -> None:
         self.home, self.segmentation = home, segmentation
-        self.fallback = fallback._replace(published=lambda ids: self._published(self._live(), ids))
         self._models: dict[tuple[str, str], Loaded] = {}
         self._loading = threading.Lock()
+        self._shelves = Shelves(home, segmentation)
+        self.fallback = fallback._replace(
+            published=lambda ids: self._published(self._live(), ids),
+            shelf=lambda: self._shelves.of(self._live(), fallback.sha256),
+        )
         self._last: Loaded | None = None
         self._told = ""
 
@@ -111,7 +128,8 @@ class Follower:
             return self.fallback
         key = (live.model_version, live.sha256)
         found = self._models.get(key) or self._load(key, live.bundle)
-        return found._replace(published=partial(self._published, live))
+        shelf = partial(self._shelves.of, live, live.sha256)
+        return found._replace(published=partial(self._published, live), shelf=shelf)
 
     def _live(self) -> pointer.Live | None:
         return pointer.read(self.home, self.segmentation).live
@@ -138,7 +156,39 @@ class Follower:
             return self._models[key]
 
 
-def answer(model: Loaded, users: Sequence[Mapping[str, Any]], as_of: str | None) -> "pl.DataFrame":
+class Shelves:
+    """What is recommended by the lists of the moment; fitted when first asked for, and kept for a rollback.
+
+    Args:
+        home: The state folder.
+        segmentation: Whose lists.
+    """
+
+    def __init__(self, home: str, segmentation: str) -> None:
+        self.home, self.segmentation = home, segmentation
+        self._fitting, self._kept = threading.Lock(), dict[str, Shelf]()
+
+    def of(self, live: pointer.Live | None, sha256: str) -> Shelf:
+        """What is recommended by a champion.
+
+        Raises:
+            DataError: nothing is live or recommended, what is kept of it is damaged, or another model answers.
+        """
+        if live is None:
+            raise DataError(NO_LISTS)
+        if live.sha256 != sha256:
+            raise DataError(OTHER.format(live.model_version))
+        key = fingerprint(live.model_version, live.tables, live.sums, live.made)
+        with self._fitting:
+            if key not in self._kept:
+                fresh = shelf(self.home, self.segmentation, live)
+                self._kept = {**dict(list(self._kept.items())[-(KEPT_MODELS - 1) :]), key: fresh}
+            return self._kept[key]
+
+
+def answer(
+    model: Loaded, users: Sequence[Mapping[str, Any]], as_of: str | None, recommend: int | None = None
+) -> "pl.DataFrame":
     """Assignments of raw users, one row each, in the order asked for.
 
     A user of whom nothing but the id was sent gets what is published, signed with its own version and moment; where
@@ -148,21 +198,29 @@ def answer(model: Loaded, users: Sequence[Mapping[str, Any]], as_of: str | None)
         model: What answers.
         users: As in `requests.asked`.
         as_of: ISO text of the moment to look at; None or empty: now.
+        recommend: Items that each user is recommended beside the assignment; None or 0: none.
 
     Raises:
-        DataError: the request cannot be read.
+        DataError: the request cannot be read, or items are asked for where nothing is recommended.
     """
     import polars as pl
 
     when, told = moment(as_of), asked(users)
+    n = wanted(recommend, len(told))
+    lists = model.shelf() if n else None  # refused before anything is computed
     alone, sent = [one.user_id for one in told if one.alone], [one for one in told if not one.alone]
-    parts = [by_id(model, alone, when)] if alone else []
+    parts, recommended = [], []
+    if alone:
+        parts.append(by_id(model, alone, when))
+        recommended += [] if lists is None else [lists.by_id(parts[-1], n)]
     if sent or not alone:
         bucket = bucket_of(sent, model.catalogue.items, model.catalogue.users, model.catalogue.ingest)
         parts.append(model.segmenter.assign(bucket, when, model.version))
+        recommended += [] if lists is None else [lists.of_sent(bucket, parts[-1], when, n)]
     order = pl.DataFrame({USER_ID: [one.user_id for one in told]}, schema={USER_ID: pl.String})
     joined = order.join(pl.concat(parts), on=USER_ID, how="left", maintain_order="left")
-    return joined.with_columns(pl.col(MODEL_VERSION).fill_null(model.version))
+    signed = joined.with_columns(pl.col(MODEL_VERSION).fill_null(model.version))
+    return signed.join(pl.concat(recommended), on=USER_ID, how="left", maintain_order="left") if n else signed
 
 
 def by_id(model: Loaded, ids: list[str], when: datetime) -> "pl.DataFrame":

@@ -23,7 +23,7 @@ FOLLOW = "FENQUN_FOLLOW"
 
 
 class SegmenterModel(PythonModel):
-    """Raw users in, assignments out."""
+    """Raw users in, assignments out, and what is recommended to them."""
 
     def load_context(self, context: Any) -> None:
         """Loads and checks the bundle that was registered with this model."""
@@ -40,11 +40,13 @@ class SegmenterModel(PythonModel):
             context: Of MLflow; not needed.
             model_input: Columns user_id, and optionally events, texts, attributes (see serving/requests.py).
             params: `as_of`, ISO text: look at the users at this moment; the present where it is not given.
+                `recommend`: items that each is recommended beside the assignment; none where it is not given.
         """
         follow = os.environ.get(FOLLOW) == "live"
+        given = params or {}
         model = self.follower.current() if follow else self.follower.fallback
         try:
-            told = online.answer(model, records(model_input), (params or {}).get("as_of"))
+            told = online.answer(model, records(model_input), given.get("as_of"), given.get("recommend"))
         except FenqunError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         return pd.DataFrame(online.plain(told), dtype=object)  # objects: a missing number is null, not NaN

@@ -7,6 +7,9 @@ from typing import Any
 from schemas.tables import AS_OF, ASSIGNMENTS
 from tasks.stores.shell import CODE, MLMODEL
 
+RECOMMEND = "recommend"
+"""The parameter of a request that asks for items."""
+
 
 def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str], example: Mapping[str, Any]) -> None:
     """Saves an MLflow model round a bundle: models from code, with signature and input example, without pickle.
@@ -24,6 +27,7 @@ def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str],
         ColSpec(types.get(column.dtype) or Array(DataType.string), column.name, required=not column.nullable)
         for column in ASSIGNMENTS.columns
     ]
+    params = ParamSchema([ParamSpec(AS_OF, DataType.string, ""), ParamSpec(RECOMMEND, DataType.long, 0)])
     mlflow.pyfunc.save_model(
         place,
         python_model=str(CODE),
@@ -31,6 +35,6 @@ def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str],
         model_config=dict(facts),
         pip_requirements=["fenqun"],
         input_example=pd.DataFrame([example]),
-        signature=ModelSignature(None, Schema(answer), ParamSchema([ParamSpec(AS_OF, DataType.string, "")])),
+        signature=ModelSignature(None, Schema(answer), params),
     )
     (place / CODE.name).chmod((place / MLMODEL).stat().st_mode)  # copied with the mode of the installed file

@@ -41,7 +41,7 @@ class Live(Report):
     made: dict[str, str] = Field(
         default_factory=dict,
         description="published table -> folder of what it was published from, where it is kept; "
-        "seen -> sums of the rows by which each user was scored",
+        "seen -> sums of the rows by which each user was scored; recommender_basis -> what the lists were learned from",
     )
     users: int = Field(description="users of the data that it was fitted on")
     as_of: datetime
@@ -50,9 +50,11 @@ class Live(Report):
     reason: str = Field("passed every gate", description="why it was promoted")
 
     def without(self, *names: str) -> "Live":
-        """The same champion without some of its tables."""
+        """The same champion without some of its tables, or of what they were made from."""
         kept = {name: version for name, version in self.tables.items() if name not in names}
-        return self.model_copy(update={"tables": kept, "sums": {n: s for n, s in self.sums.items() if n in kept}})
+        made = {name: place for name, place in self.made.items() if name not in names}
+        sums = {name: one for name, one in self.sums.items() if name in kept}
+        return self.model_copy(update={"tables": kept, "sums": sums, "made": made})
 
 
 class Pointer(Report):

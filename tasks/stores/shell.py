@@ -29,6 +29,7 @@ WRITTEN = frozenset(
         "288227834fcee444ad41ff2dd39c79f7dc1eae333c93b435c96013e190589941",
         "996e872adcd446424201e03571b145ec6575ac6ba846fe44c2046ec0c8bc07ae",
         "8d83e5c7d49276ed9d78b8a8014f38ae92375993a402ade81c791fa8b383213e",
+        "97a6634593e8ff0e796499c6a9fd737edf84951a48209edcbb2341ef0e9824d2",
     }
 )
 """sha256 (hex) of every pyfunc.py that models were registered with, oldest first. It asks `serving.online` alone, so
