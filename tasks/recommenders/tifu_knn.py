@@ -28,8 +28,8 @@ class Config(Section):
     """Parameters of TIFU-KNN."""
 
     kind: Literal["tifu_knn"] = "tifu_knn"
-    neighbours: int = Field(300, ge=1, description="most similar users, of those with an item in common")
-    alpha: float = Field(0.5, ge=0, le=1, description="weight of the user's own counts against the neighbours'")
+    neighbours: int = Field(900, ge=1, description="most similar users, of those with an item in common")
+    alpha: float = Field(0.3, ge=0, le=1, description="weight of the user's own counts against the neighbours'")
     half_life_days: float | None = Field(
         60.0, gt=0, description="an interaction counts half for every so many days of age; none: age does not matter"
     )

@@ -47,8 +47,9 @@ class Dated:
         test = clean(binary(interactions(late, self.users, self.items)))
         self.asked = np.flatnonzero(np.diff(test.indptr))
         self.wanted, self.labels = test[self.asked], segments(self.train.counts)
-        self.title = (f"up to {first:%Y-%m-%d}, then to {last:%Y-%m-%d}: {len(self.users):,} users, {len(self.asked):,} "
-                      f"asked, {len(self.items):,} items; {late[t.USER_ID].n_unique():,} users came after it")  # fmt: skip
+        came = late[t.USER_ID].n_unique()
+        self.title = f"up to {first:%Y-%m-%d}, then to {last:%Y-%m-%d}: {len(self.users):,} users, "
+        self.title += f"{len(self.asked):,} asked of {came:,} who came after it, {len(self.items):,} items"
 
     def ours(self, kind, **parameters):
         """(m, 10) lists of a recommender of ours."""
