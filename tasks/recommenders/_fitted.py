@@ -60,6 +60,10 @@ class Fitted(ABC):
         Fitted.__init__(other, interactions, assignments)
         return other
 
+    def settled(self) -> dict[str, float]:
+        """Parameters that the fit learned because its config left them open; given, another fit need not."""
+        return {}
+
     def recommend(self, users: np.ndarray, n: int, exclude_seen: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Best items of each user; equal scores go by item number.
 

@@ -1,8 +1,9 @@
 """A trial within the histories that a recommender is fitted on, by which it settles what it was not told.
 
-A quarter of the users is kept from the fit and then served as if they had come later: known by their first few items,
-or by all but the newest fifth; what came after is to be found. Nothing outside the histories is read. A cell has one
-time, its newest, so a repeated item stands where it was last, and what a user has already is never looked for.
+A quarter of the users is kept from the fit and then served as if they had come later: known by all but the newest
+fifth of their items, or by the newest few of these; the newest fifth is to be found. Nothing outside the histories is
+read. A cell has one time, its newest, so a repeated item stands where it was last, and what a user has already is never
+looked for.
 
 Their segments were found on whole histories, of which a user with few items has not lived most yet. So each gets the
 segment that the known items tell: the one whose members do them most above everybody, by the sum of log(rate in the
@@ -10,6 +11,9 @@ segment / rate of all); none without items. Where segments are known without his
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -79,15 +83,22 @@ class Trial:
     told: np.ndarray | None
 
     def served(self, events: int | None) -> Served:
-        """The judges known by their first items, so many; None: by all but the newest fifth, rounded down."""
-        own = np.diff(self.judges.counts.indptr)
-        first = own - np.floor(HELD * own) if events is None else np.full(len(own), float(events))
-        later = newer(self.judges) < np.repeat(np.maximum(own - first, 0), own)
-        known = part_of(self.judges, ~later)
-        labels = self._nearest(known) if self.told is None else self.told
-        return Served(known, labels, clean(part_of(self.judges, later).counts))
+        """The judges known by all but their newest fifth, rounded down; or by the newest items of that, so many.
 
-    def _nearest(self, known: Interactions) -> np.ndarray:
+        What is looked for is the same however much is known, and next in time. By their first items, with all that
+        came after to be found, popularity looked best on MovieLens for who has one item and was not, by half.
+        """
+        own = np.diff(self.judges.counts.indptr)
+        held = np.floor(HELD * own).astype(np.int64)
+        enough = own - held >= (0 if events is None else events)
+        most = held + (own if events is None else events)
+        age, held, most, enough = newer(self.judges), *(np.repeat(each, own) for each in (held, most, enough))
+        known = part_of(self.judges, (age >= held) & (age < most))
+        labels = self.nearest(known) if self.told is None else self.told
+        return Served(known, labels, clean(part_of(self.judges, (age < held) & enough).counts))
+
+    def nearest(self, known: Interactions) -> np.ndarray:
+        """(m,) the segment that the items of each of m histories tell; −1 without any."""
         k = int(self.labels.max(initial=-1)) + 1
         if not k:
             return np.full(known.shape[0], -1)
@@ -138,10 +149,23 @@ def part_of(interactions: Interactions, stay: np.ndarray) -> Interactions:
     )
 
 
+_once: ContextVar[tuple[Interactions, dict[str, Fitted]] | None] = ContextVar("_once", default=None)
+
+
+@contextmanager
+def fitted_once(interactions: Interactions) -> Iterator[None]:
+    """Within it no two siblings with the same parameters are fitted on these histories; they have one labelling."""
+    token = _once.set((interactions, {}))
+    try:
+        yield
+    finally:
+        _once.reset(token)
+
+
 def fit_sibling(
     kind: str, params: Params, interactions: Interactions, items: Items | None, labels: np.ndarray, rng: Any
 ) -> Fitted:
-    """Another recommender of this folder, fitted.
+    """Another recommender of this folder, fitted, or the same one again: see `fitted_once`.
 
     Args:
         kind: Its file name.
@@ -151,9 +175,13 @@ def fit_sibling(
         labels: (n,) segments.
         rng: For it to draw from.
     """
-    module = sibling(kind)
-    fitted: Fitted = module.fit(interactions, items, labels, module.Config(**params), rng)
-    return fitted
+    module, once = sibling(kind), _once.get()
+    config = module.Config(**params)
+    known = once[1] if once is not None and once[0] is interactions else {}
+    key = config.model_dump_json()
+    if key not in known:
+        known[key] = module.fit(interactions, items, labels, config, rng)
+    return known[key]
 
 
 def sibling(kind: str) -> ModuleType:

@@ -88,6 +88,10 @@ class Blend(Fitted):
         other.parts = self.parts.of(interactions, other.labels)
         return other
 
+    def settled(self) -> dict[str, float]:
+        """How the parts are weighed."""
+        return {"floor": self.floor, "strength": self.strength}
+
     def scores(self, users: np.ndarray) -> np.ndarray:
         """(m, items) float64 blended scores."""
         n = np.diff(self.interactions.counts.indptr)[users]

@@ -50,7 +50,8 @@ def yardsticks(config: EvaluateConfig, repeats: bool) -> dict[str, Section]:
     """Name -> config of every recommender that is measured beside the segments.
 
     Where none is named it is every kind there is, and what is popular of late. Popularity within segments has a row of
-    its own already, and what a user did most often says nothing where it is left out of the list.
+    its own already, and what a user did most often, alone or with neighbours, says nothing where it is left out of the
+    list.
 
     Args:
         config: Which ones, and what counts as of late.
@@ -60,7 +61,7 @@ def yardsticks(config: EvaluateConfig, repeats: bool) -> dict[str, Section]:
     if config.yardsticks is not None:
         named = {kind_of(one): one for one in config.yardsticks}
         return {"global_popularity": popular(), **named}
-    own = {SEGMENTS} if repeats else {SEGMENTS, "personal_frequency"}
+    own = {SEGMENTS} if repeats else {SEGMENTS, "personal_frequency", "tifu_knn"}
     late = {"recent_popularity": popular(days=days), "decayed_popularity": popular(half_life_days=days)}
     late["decayed_segments"] = plugin("recommenders", SEGMENTS).Config(half_life_days=days)
     return {

@@ -8,13 +8,16 @@ from tasks.recommenders import hybrid
 from tasks.recommenders._inner import sibling
 from tests.helpers.histories import histories, nested, planted_items, some
 
+EASE = {"l2": 20.0, "half_life": None}
 RUNGS = ("global_popularity", "segment_popularity", "ease")
 
 
-def ladder(train, labels, items=None, seed=0, **config):
-    config = hybrid.Config(
-        **{"independent": True, "rungs": RUNGS, "params": {"ease": {"l2": 20.0, "half_life": None}}, **config}
+def ladder(train, labels, items=None, seed=0, rungs=RUNGS, params=None, **config):
+    params = {"ease": EASE} if params is None else params
+    named = (
+        rungs if isinstance(rungs, dict) else {kind: {"kind": kind, "params": params.get(kind, {})} for kind in rungs}
     )
+    config = hybrid.Config(**{"independent": True, "rungs": named, **config})
     return hybrid.fit(train, items, labels, config, np.random.default_rng(seed))
 
 
@@ -88,3 +91,45 @@ def test_only_rungs_in_use_are_kept_and_parameters_reach_them():
     np.testing.assert_array_equal(model.rungs["segment_popularity"].by_group, alone.by_group)
     with pytest.raises(DataError, match="no recommender is called 'oracle'"):
         ladder(train, segment, rungs=("oracle", "ease"))
+
+
+def test_one_kind_may_stand_on_several_rungs():
+    train, segment, _ = nested(7)
+    late = {"kind": "global_popularity", "params": {"half_life_days": 3.0}}  # a handful of cells, of all
+    model = ladder(train, segment, rungs={"late": late, "ever": {"kind": "global_popularity"}})
+    whole = model.recalls["10+"]
+    assert whole["ever"] != whole["late"]
+    assert model.chosen["10+"] == max(whole, key=whole.__getitem__)
+    assert set(model.chosen.values()) == set(model.rungs)
+
+
+def test_a_rung_that_the_data_refuses_is_left_out_with_its_reason():
+    train, segment, _ = nested(8)
+    model = ladder(train, segment, params={"ease": {"max_gib": 1e-9}})
+    assert "Gram matrix" in model.left_out["ease"]
+    assert set(model.chosen.values()) <= {"global_popularity", "segment_popularity"}
+    with pytest.raises(DataError, match=r"no rung can be fitted: ease: .* Gram matrix"):
+        ladder(train, segment, rungs=("ease",), params={"ease": {"max_gib": 1e-9}})
+
+
+def test_what_two_rungs_have_in_common_is_solved_once(monkeypatch):
+    """On the rest, once more within it for the blend's weights, and on all: not six times."""
+    train, segment, _ = nested(9)
+    ease, solved = sibling("ease"), []
+    whole = ease.fit
+    monkeypatch.setattr(ease, "fit", lambda *given: solved.append(given[0].shape[0]) or whole(*given))
+    model = ladder(train, segment, rungs=("segment_aware", "ease"), params={})
+    assert len(solved) == 3
+    assert sorted(set(solved)) == sorted(solved)
+    assert "segment_aware" in model.chosen.values()  # so that both would have been fitted on all
+
+
+def test_what_a_rung_learned_in_the_trial_is_kept():
+    train, segment, _ = nested(10)
+    model = ladder(train, segment, rungs=("segment_aware",), params={})
+    alone = sibling("segment_aware")
+    blend = model.rungs["segment_aware"]
+    given = alone.Config(floor=blend.floor, strength=blend.strength)
+    same = alone.fit(train, None, segment, given, np.random.default_rng(1))
+    users = np.arange(0, 240, 40)
+    np.testing.assert_array_equal(blend.scores(users), same.scores(users))

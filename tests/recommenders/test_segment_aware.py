@@ -111,7 +111,7 @@ def test_users_without_a_segment_lean_on_everybody():
 
 
 @pytest.mark.parametrize("events", [0, 1, 3, None])
-def test_users_of_a_trial_are_known_by_their_first_items_and_kept_from_the_fit(events):
+def test_users_of_a_trial_are_known_by_the_newest_before_what_is_held_and_kept_from_the_fit(events):
     train, segment, _ = nested(9)
     within = trial(train, segment, False, np.random.default_rng(0))
     served = within.served(events)
@@ -122,10 +122,21 @@ def test_users_of_a_trial_are_known_by_their_first_items_and_kept_from_the_fit(e
     for at in range(60):
         own = within.judges.counts.indices[slice(*within.judges.counts.indptr[at : at + 2])]
         order = own[np.argsort(within.judges.newest[at].data)]
-        first = len(own) - len(own) // 5 if events is None else min(events, len(own))
-        assert sorted(served.known.counts[at].indices) == sorted(order[:first])
-        assert sorted(served.wanted[at].indices) == sorted(order[first:])
+        end = len(own) - len(own) // 5
+        assert sorted(served.known.counts[at].indices) == sorted(
+            order[:end] if events is None else order[:end][::-1][:events]
+        )
+        assert sorted(served.wanted[at].indices) == sorted(order[end:])
     assert served.known.moment == served.known.newest.data.max(initial=0) or not events
+
+
+def test_who_has_fewer_items_than_asked_for_is_not_judged_by_so_many():
+    train, segment, _ = nested(9)
+    within = trial(train, segment, False, np.random.default_rng(0))
+    own = np.diff(within.judges.counts.indptr)
+    for events in (8, 12):
+        wanted = np.diff(within.served(events).wanted.indptr)
+        np.testing.assert_array_equal(wanted, np.where(own - own // 5 >= events, own // 5, 0))
 
 
 def test_few_items_tell_the_segment_in_a_trial_unless_it_is_known_otherwise():
