@@ -29,12 +29,12 @@ from tasks.evaluate import evaluate
 from tasks.featurize import featurize
 from tasks.health.pages import pages
 from tasks.models.today import recipe
+from tasks.phrases.words import Words
 from tasks.plugins.find import settle
 from tasks.prove import prove
 from tasks.registry.promotion import mend
 from tasks.reporting.beside import said
 from tasks.reporting.page import figures_of
-from tasks.reporting.phrases import Words
 from tasks.reporting.summary import markdown
 from tasks.represent import represent
 from tasks.segments.unclear import warned

@@ -12,11 +12,12 @@ from tasks.disk import database
 from tasks.disk.artifacts import at, code_version
 from tasks.disk.files import set_aside
 from tasks.disk.lock import held
+from tasks.histories import kept as learned
+from tasks.histories.kept import BASIS
 from tasks.models.fetch import fetch
 from tasks.models.keep import BUNDLE, check
 from tasks.segments import bundle as bundles
-from tasks.stores import basis, pointer, tables
-from tasks.stores.basis import BASIS
+from tasks.stores import pointer, tables
 from tasks.stores.buckets import read_table
 from tasks.stores.ledger import BORN_TAG, CHAMPION, Ledger
 
@@ -119,7 +120,7 @@ def _without_damage(live: pointer.Live, ledger: Ledger, told: list[str]) -> poin
     place = (ledger.home, ledger.segmentation)
     for name in [*sorted(live.tables.keys() & set(REMADE)), *({BASIS} & live.made.keys())]:
         try:
-            basis.read_live(*place, live) if name == BASIS else tables.read_live(*place, name, live)
+            learned.read_live(*place, live) if name == BASIS else tables.read_live(*place, name, live)
         except DataError as error:
             gone.append(name)
             told.append(f"{str(error).split(' and is not read')[0].split('; ')[0]}; left out until `fenqun recommend`")

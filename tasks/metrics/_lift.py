@@ -8,7 +8,7 @@ from tasks.metrics._labels import Codes
 from tasks.numerics.hits import Outcome, judged, rates
 from tasks.numerics.paired import resamples
 from tasks.numerics.popularity import group_scores
-from tasks.numerics.ranking import orders, top_unseen
+from tasks.ranking.highest import orders, top_unseen
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.interactions import Interactions
-from tasks.reporting.phrases import Words
+from tasks.phrases.words import Words
 from tasks.reporting.segments import because
 
 if TYPE_CHECKING:

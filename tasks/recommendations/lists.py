@@ -25,6 +25,7 @@ from schemas.tables import (
     Bucket,
 )
 from tasks.disk.artifacts import fingerprint, produce, write_parquet
+from tasks.histories.kept import keep
 from tasks.models.keep import BUNDLE
 from tasks.models.today import as_published
 from tasks.numerics.history import population
@@ -35,7 +36,6 @@ from tasks.registry.readers import expect
 from tasks.segments import bundle as bundles
 from tasks.serving.recommending import fit
 from tasks.stores import tables
-from tasks.stores.basis import keep
 from tasks.stores.book import Day
 from tasks.stores.buckets import bucket_path, map_buckets
 from tasks.stores.pointer import Live

@@ -6,9 +6,9 @@ from pathlib import Path
 from schemas.recommended import Lists, Recommended
 from schemas.tables import ITEM_ID, RANK, REMADE, SEGMENT_ID, USER_ID
 from tasks.disk.files import flush_below
+from tasks.histories.kept import BASIS
 from tasks.recommendations.files import files
 from tasks.stores import pointer, tables
-from tasks.stores.basis import BASIS
 from tasks.stores.book import Book, Day
 from tasks.stores.buckets import read_table
 from tasks.validation.handover import accept

@@ -18,7 +18,7 @@ import numpy as np
 from schemas.errors import DataError
 from schemas.interactions import Interactions
 from tasks.numerics.popularity import popularity
-from tasks.numerics.ranking import highest, orders, top_unseen
+from tasks.ranking.highest import highest, orders, top_unseen
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -22,10 +22,10 @@ import numpy as np
 
 from schemas.errors import DataError
 from schemas.interactions import Interactions, Items
-from tasks.numerics.accuracy import accuracy
 from tasks.numerics.hits import clean
 from tasks.numerics.interactions import binary, newer
 from tasks.numerics.popularity import group_scores
+from tasks.ranking.accuracy import accuracy
 from tasks.recommenders._fitted import Fitted, highest
 
 if TYPE_CHECKING:

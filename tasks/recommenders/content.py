@@ -20,9 +20,9 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.errors import DataError
 from schemas.interactions import Interactions, Items
-from tasks.numerics.exposure import unit_rows
 from tasks.numerics.groups import means
 from tasks.numerics.interactions import recency, weighted
+from tasks.ranking.exposure import unit_rows
 from tasks.recommenders._fitted import Fitted, check
 
 if TYPE_CHECKING:

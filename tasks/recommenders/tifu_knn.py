@@ -17,7 +17,7 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.interactions import Interactions, Items
 from tasks.numerics.interactions import decayed
-from tasks.numerics.ranking import highest
+from tasks.ranking.highest import highest
 from tasks.recommenders._fitted import Personal, check
 
 if TYPE_CHECKING:

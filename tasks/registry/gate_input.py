@@ -1,16 +1,14 @@
 """Gathers what the gates look at: the model that would go live, measured from two sides wherever there are two."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from schemas.artifacts import ArtifactRef
 from schemas.evaluation import EvaluationContext
-from schemas.gates import BY_DATE, MODEL, OVER_CHANCE, RECIPE, SILHOUETTE, STABILITY, GateInput
+from schemas.gates import MODEL, RECIPE, SILHOUETTE, STABILITY, GateInput
 from schemas.reports import Difference, Metric, ValidationReport
 from schemas.runs import Candidate, Outcome, Proof, Publication, Recalled, Registered, Standing
-from schemas.tables import EVENTS, SEGMENT_ID, SIZE, TEXTS, USER_ID
+from schemas.tables import SEGMENT_ID, SIZE, USER_ID
 from schemas.yardsticks import Yardsticks
 from tasks.candidates.differences import Bench, differences, groups, lifts, stability_of
 from tasks.candidates.ground import Ground
@@ -20,10 +18,10 @@ from tasks.numerics.history import population
 from tasks.plugins.find import plugin
 from tasks.registry.tampering import leaked, shifted
 from tasks.stores.book import Day
-from tasks.stores.buckets import NEWEST, count, parallel, read_bucket, read_table
+from tasks.stores.buckets import count, newest, parallel, read_bucket, read_table
 from tasks.vectors.features import matrix
+from tasks.yardsticks.gaps import gaps
 
-NOT_BESIDE = "no recommender was measured beside it in this run"
 FITTED_BEFORE = "the version was fitted on another day's data"
 
 
@@ -71,7 +69,9 @@ def gather(
     bench = bench_of(day, side, publication, standing)
     proofs = (side.proof, theirs)
     metrics = metrics_of(bench, side) | lifts(bench, standing, proofs)
-    found = beside(side, standing) | ({} if standing is None else differences(bench, standing, proofs, metrics))
+    found = gaps(side.yardsticks, standing is not None) | (
+        {} if standing is None else differences(bench, standing, proofs, metrics)
+    )
     why = {name: told for name, told in found.items() if isinstance(told, str)}
     why |= {} if side.fitted_on is not None else {"shifted": FITTED_BEFORE}
     return GateInput(
@@ -91,18 +91,6 @@ def gather(
         **({} if standing is None else _known(standing, publication.assignments)),
         broken=tuple(error.rule for error in published.errors),
     )
-
-
-def beside(side: Side, standing: Standing | None) -> dict[str, Difference | str | None]:
-    """What the gates look at of the ways to recommend: coverage against chance, and the champion's as of one date."""
-    told = {one.protocol: one for one in side.yardsticks}
-    found: dict[str, Difference | str | None] = {OVER_CHANCE: NOT_BESIDE}
-    if (user := told.get("user")) is not None:
-        found[OVER_CHANCE] = user.over_chance()
-    if standing is not None:
-        date = told.get("date")
-        found[BY_DATE] = NOT_BESIDE if date is None else date.champion
-    return found
 
 
 def of_outcome(day: Day, outcome: Outcome, theirs: Proof | None) -> GateInput:
@@ -160,12 +148,6 @@ def known_users(day: Day) -> int:
         return len(population(read_bucket(day.tables, number), day.as_of))
 
     return sum(parallel(one, range(count(day.tables)), day.settings.execution))
-
-
-def newest(tables: Mapping[str, ArtifactRef]) -> datetime | None:
-    """Timestamp of the newest event or text, as ingest wrote it down."""
-    told = [tables[name].meta.get(NEWEST, ()) for name in (EVENTS.name, TEXTS.name) if name in tables]
-    return max((datetime.fromisoformat(text) for texts in told for text in texts if text), default=None)
 
 
 def _counted(publication: Publication) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from schemas.errors import FenqunError, UsageError
 from schemas.reports import Verdict
 from schemas.runs import Decided, Publication, Registered, Scored
 from schemas.tables import ASSIGNMENTS, QUARANTINE, SEGMENT_ID, SEGMENTS, TRANSITIONS
+from tasks.histories import kept as learned
+from tasks.histories.kept import BASIS
 from tasks.models.keep import BUNDLE
 from tasks.registry.published import resized
 from tasks.segments import bundle as bundles
 from tasks.segments.identity import transitions
-from tasks.stores import basis, pointer, tables
-from tasks.stores.basis import BASIS
+from tasks.stores import pointer, tables
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_table
 from tasks.stores.ledger import Ledger
@@ -213,7 +214,7 @@ def whole(home: str, segmentation: str, live: pointer.Live | None) -> None:
         for name in live.tables:
             tables.read_live(home, segmentation, name, live)
         if BASIS in live.made:
-            basis.read_live(home, segmentation, live)
+            learned.read_live(home, segmentation, live)
     except Exception as error:  # whatever a damaged folder or table raises, it cannot be gone back to
         told = " ".join(str(error).split())[:300]
         raise FenqunError(

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from schemas.reports import Difference
 from schemas.yardsticks import BY_GROUP, SEGMENTS, Way, Yardsticks
-from tasks.reporting.phrases import Words, catalogue
+from tasks.phrases.words import Words, catalogue
 
 SHOWN = ("precision", "recall", "ndcg", "coverage", "longtail")
 _VERDICTS = {"helps": "beside.verdict_helps", "no evidence": "beside.verdict_silent", "hurts": "beside.verdict_hurts"}

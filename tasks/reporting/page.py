@@ -16,9 +16,9 @@ from schemas.yardsticks import Yardsticks
 from tasks.candidates.candidate import EXTRAS, LABELS
 from tasks.disk.artifacts import load_state, write_text
 from tasks.models.told import labels_of
+from tasks.phrases.words import ENGLISH, Words
 from tasks.reporting import pictures
 from tasks.reporting.beside import called, ranked
-from tasks.reporting.phrases import ENGLISH, Words
 from tasks.reporting.summary import REPORT
 from tasks.reporting.view import Picture, ReportView, SetAside, render
 from tasks.segments.unclear import warned

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.reporting.phrases import ENGLISH, Words
+from tasks.phrases.words import ENGLISH, Words
 from tasks.segments.colours import PALETTE
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from schemas.runs import Built, Standing, Vectors
 from schemas.tables import ITEM_ID, ITEMS, TITLE, USER_ID, USER_VECTORS
 from tasks.models.keep import provisional
 from tasks.models.told import labels_of, users_of
+from tasks.phrases.words import Words
 from tasks.reporting.marked import table
-from tasks.reporting.phrases import Words
 from tasks.segments.codes import speaks
 from tasks.segments.colours import colours
 from tasks.segments.names import named

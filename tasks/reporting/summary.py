@@ -5,8 +5,8 @@ from pathlib import Path
 
 from schemas.reports import Lineage
 from schemas.runs import Summary
+from tasks.phrases.words import Words
 from tasks.reporting.marked import plain, table
-from tasks.reporting.phrases import Words
 
 REPORT = "report"
 """The folder of a run's files in which MLflow has the report."""

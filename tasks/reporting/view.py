@@ -22,8 +22,8 @@ from schemas.reports import (
     Verdict,
 )
 from schemas.yardsticks import Yardsticks
+from tasks.phrases.words import ENGLISH, Words
 from tasks.reporting import beside
-from tasks.reporting.phrases import ENGLISH, Words
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -22,8 +22,8 @@ from schemas.tables import (
     USER_RECOMMENDATIONS,
     Bucket,
 )
+from tasks.histories import kept as bases
 from tasks.plugins.find import module_of, plugin, restored
-from tasks.stores import basis as bases
 from tasks.stores import pointer, tables
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from schemas.artifacts import ArtifactRef
 from schemas.errors import FenqunError
 from schemas.execution import ExecutionConfig
-from schemas.tables import TIMESTAMP, Bucket
+from schemas.tables import EVENTS, TEXTS, TIMESTAMP, Bucket
 from tasks.disk.artifacts import find, fingerprint, link, load_state, produce, save_state, write_parquet
 from tasks.disk.codec import decode, encode
 from tasks.disk.files import sum_of
@@ -250,3 +250,9 @@ def map_buckets(
         return {"rows": sum(n for n, _ in done), "buckets": len(done), "columns": done[0][1], "meta": facts}
 
     return produce(home, kind, whole, write)
+
+
+def newest(tables: Refs) -> datetime | None:
+    """Timestamp of the newest event or text, as ingest wrote it down."""
+    told = [tables[name].meta.get(NEWEST, ()) for name in (EVENTS.name, TEXTS.name) if name in tables]
+    return max((datetime.fromisoformat(text) for texts in told for text in texts if text), default=None)

@@ -6,10 +6,10 @@ import numpy as np
 
 from schemas.reports import Difference
 from schemas.yardsticks import CHAMPION, MEASURES, SEGMENTS, Compared, Way
-from tasks.numerics import exposure
-from tasks.numerics.accuracy import accuracy
 from tasks.numerics.hits import clean
 from tasks.numerics.multiple import benjamini_hochberg, compare, verdict
+from tasks.ranking import exposure
+from tasks.ranking.accuracy import accuracy
 from tasks.yardsticks.split import Split
 from tasks.yardsticks.ways import POPULARITIES, Lists
 

@@ -51,7 +51,7 @@ def yardsticks(config: EvaluateConfig, repeats: bool) -> dict[str, Section]:
 
     Where none is named it is every kind there is, and what is popular of late. Popularity within segments has a row of
     its own already, and what a user did most often, alone or with neighbours, says nothing where it is left out of the
-    list.
+    list. Where it is not, `hybrid` has no place, which learns what to pick by what was new to users.
 
     Args:
         config: Which ones, and what counts as of late.
@@ -61,7 +61,7 @@ def yardsticks(config: EvaluateConfig, repeats: bool) -> dict[str, Section]:
     if config.yardsticks is not None:
         named = {kind_of(one): one for one in config.yardsticks}
         return {"global_popularity": popular(), **named}
-    own = {SEGMENTS} if repeats else {SEGMENTS, "personal_frequency", "tifu_knn"}
+    own = {SEGMENTS, "hybrid"} if repeats else {SEGMENTS, "personal_frequency", "tifu_knn"}
     late = {"recent_popularity": popular(days=days), "decayed_popularity": popular(half_life_days=days)}
     late["decayed_segments"] = plugin("recommenders", SEGMENTS).Config(half_life_days=days)
     return {

@@ -10,7 +10,6 @@ import sys
 import time
 
 import numpy as np
-import polars as pl
 
 from schemas import tables as t
 from schemas.errors import DataError
@@ -18,8 +17,8 @@ from tasks.numerics.history import between
 from tasks.numerics.hits import clean, judged, rates
 from tasks.numerics.interactions import binary, interactions
 from tasks.plugins.find import plugin
-from tasks.sources import ta_feng
 from tests.benchmarks._machine import peak_gib, processor
+from tests.benchmarks._shops import purchases, segments
 from tests.helpers.histories import movielens
 
 LADDER = (
@@ -38,23 +37,6 @@ LADDER = (
     ("ease", {"half_life": None, "l2": 100.0}, True),
     ("ease", {}, True),
 )
-
-
-def purchases():
-    """Ta-Feng as a table of events."""
-    batches = pl.concat([pl.DataFrame(batch) for batch in ta_feng.read(ta_feng.Config(parts=("events",)))["events"]])
-    day = pl.col(t.TIMESTAMP).str.to_datetime("%m/%d/%Y", time_unit="us", time_zone="UTC")
-    return batches.select(t.USER_ID, t.ITEM_ID, day).with_row_index(t.SEQUENCE)
-
-
-def segments(counts, k=20):
-    """(n,) labels of K-Means on a 32-dimensional truncated SVD of rows of length 1."""
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.preprocessing import normalize
-
-    vectors = TruncatedSVD(32, random_state=0).fit_transform(normalize(counts))
-    return KMeans(k, n_init=1, random_state=0).fit_predict(vectors)
 
 
 def table(name, frame):

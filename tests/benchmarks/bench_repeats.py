@@ -20,14 +20,14 @@ import scipy.sparse as sp
 from cornac.models import TIFUKNN
 
 from schemas import tables as t
-from tasks.numerics.accuracy import accuracy
 from tasks.numerics.hits import clean
 from tasks.numerics.interactions import binary, interactions
 from tasks.numerics.multiple import compare
-from tasks.numerics.ranking import highest
 from tasks.plugins.find import plugin
+from tasks.ranking.accuracy import accuracy
+from tasks.ranking.highest import highest
 from tests.benchmarks._machine import peak_gib, processor
-from tests.benchmarks.bench_recommenders import purchases, segments
+from tests.benchmarks._shops import purchases, segments
 
 DECAYS = (7.0, 14.0, 30.0, 60.0, 120.0, None)
 CHUNK = 512

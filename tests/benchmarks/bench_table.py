@@ -24,7 +24,7 @@ from tasks.sources import ta_feng
 from tasks.yardsticks.split import Split
 from tasks.yardsticks.table import measured
 from tests.benchmarks._machine import peak_gib, processor
-from tests.benchmarks.bench_recommenders import purchases, segments
+from tests.benchmarks._shops import purchases, segments
 
 
 def catalogue(items):

@@ -21,16 +21,16 @@ import polars as pl
 
 from schemas import tables as t
 from schemas.errors import DataError
-from tasks.numerics.accuracy import accuracy
 from tasks.numerics.history import between
 from tasks.numerics.hits import clean
 from tasks.numerics.interactions import binary, interactions, newer
 from tasks.numerics.multiple import compare
 from tasks.plugins.find import plugin
+from tasks.ranking.accuracy import accuracy
 from tasks.recommenders._inner import Trial, part_of
 from tasks.sources import ta_feng
 from tests.benchmarks._machine import peak_gib, processor
-from tests.benchmarks.bench_recommenders import purchases, segments
+from tests.benchmarks._shops import purchases, segments
 from tests.helpers.histories import movielens
 
 EVENTS = (0, 1, 3, 5, 10)

@@ -10,9 +10,9 @@ from schemas.artifacts import ArtifactRef
 from schemas.errors import DataError, UsageError
 from schemas.tables import ITEMS
 from tasks.disk.artifacts import write_parquet
+from tasks.phrases.words import ENGLISH
 from tasks.recommendations.lists import recommended
 from tasks.recommendations.readers import for_user
-from tasks.reporting.phrases import ENGLISH
 from tasks.reporting.segments import because
 from tasks.stores.buckets import read_table
 from tests.helpers.lists import NAME, checked, landed, live_segments, of_day, planted, recommend_day

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from tasks.phrases.words import Words
 from tasks.reporting import pictures
-from tasks.reporting.phrases import Words
 from tasks.segments.colours import PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"

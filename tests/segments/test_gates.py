@@ -27,7 +27,7 @@ from schemas.gates import (
     GroupFigures,
 )
 from schemas.reports import Difference, Metric
-from tasks.reporting.phrases import Words
+from tasks.phrases.words import Words
 from tasks.segments import gates
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)

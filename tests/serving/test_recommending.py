@@ -14,12 +14,12 @@ from schemas.recommended import NONE_LEFT, OWN, SEGMENT, UNASSIGNED
 from schemas.tables import REMADE
 from tasks.health.repair import repair
 from tasks.health.state import state
+from tasks.histories.kept import BASIS
 from tasks.plugins.find import kinds
 from tasks.recommendations.publish import nothing
 from tasks.serving import online
 from tasks.serving.recommending import LATER, LISTS, SENT, WHY
 from tasks.stores import pointer, tables
-from tasks.stores.basis import BASIS
 from tests.helpers import versions
 from tests.helpers.damage import flip
 from tests.helpers.lists import of_day, recommend_day

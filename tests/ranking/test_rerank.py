@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import DataError
-from tasks.numerics import rerank as module
-from tasks.numerics.rerank import Rules, rerank
+from tasks.ranking import rerank as module
+from tasks.ranking.rerank import Rules, rerank
 
 ITEMS = 14
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.errors import DataError
-from tasks.numerics.exposure import unit_rows
+from tasks.ranking.exposure import unit_rows
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

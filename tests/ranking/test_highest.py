@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.numerics.ranking import highest
+from tasks.ranking.highest import highest
 
 
 def sorted_fully(row, n):

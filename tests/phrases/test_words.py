@@ -10,9 +10,10 @@ from schemas.reports import EvaluationReport, Metric
 from tasks.candidates.differences import NOBODY, NOT_RECOMMENDED
 from tasks.cleaning.reasons import Reason
 from tasks.metrics.heldout_lift import EMPTY, UNREACHABLE
-from tasks.registry.gate_input import FITTED_BEFORE, NOT_BESIDE
-from tasks.reporting.phrases import ENGLISH, Words, catalogue, sentences
+from tasks.phrases.words import ENGLISH, Words, catalogue, sentences
+from tasks.registry.gate_input import FITTED_BEFORE
 from tasks.selection.choose import choose, refusals
+from tasks.yardsticks.gaps import NOT_BESIDE
 
 ROOM = Path(__file__).resolve().parents[2] / "tasks" / "reporting"
 CHINESE = Words("zh")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import AP, RR, P, Qrel, R, ScoredDoc, Success, iter_calc, nDCG
 
-from tasks.numerics.accuracy import MEASURES, accuracy
 from tasks.numerics.hits import clean
+from tasks.ranking.accuracy import MEASURES, accuracy
 from tasks.recommenders._fitted import highest
 
 THEIRS = {"precision": P, "recall": R, "ndcg": nDCG, "map": AP, "mrr": RR, "hit": Success}

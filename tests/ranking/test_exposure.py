@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.numerics.exposure import coverage, diversity, gini, in_head, longtail, novelty, unit_rows
+from tasks.ranking.exposure import coverage, diversity, gini, in_head, longtail, novelty, unit_rows
 
 
 def lists(rng, m=9, n=5, items=12):
