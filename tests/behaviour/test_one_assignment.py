@@ -158,3 +158,31 @@ def test_the_batch_flow_agrees(trained, only_touched):
     assert (done.users, done.moved, done.model_version) == (943, 0, summary.model_version)
     same(published(home), told)
     assert published(home)["reasons"].to_list() == told["reasons"].to_list()
+
+
+def best_of(row: dict) -> list[str]:
+    return [one["item_id"] for one in row["recommendations"]]
+
+
+@pytest.mark.parametrize("kind", ["segment_popularity", "hybrid"])
+def test_a_server_recommends_what_the_batch_does(trained, kind):
+    """For all users: by what they did, by id, and alone; the lists are equal to the last place."""
+    from flows.recommend import recommend
+    from tasks.stores import tables
+
+    home, _, _, _ = trained
+    config = load(str(CONFIG), [*QUICK, "recommend.per_user=true", f"recommend.recommender.kind={kind}"])
+    assert recommend(config).users == 943
+    own = tables.published(str(home), "movielens", "user_recommendations").sort("user_id", "rank")
+    batch = dict(own.group_by("user_id").agg("item_id").iter_rows())
+    users, as_of = sent(home, config), live(home).as_of.isoformat()
+    model = next((home / "mlflow" / "artifacts").glob("*/*/artifacts/model"))
+    with served(model, home, home / f"{kind}.log") as client:
+        raw = [row for i in range(0, 943, 100) for row in client.rows(users[i : i + 100], as_of, recommend=20)]
+        by_id = client.rows([{"user_id": user["user_id"]} for user in users], as_of, recommend=20)
+        alone = [row for user in users[::50] for row in client.rows([user], as_of, recommend=20)]
+        new = client.rows([{"user_id": "nobody", "events": []}], as_of, recommend=20)[0]
+    for rows in (raw, by_id):
+        assert {row["user_id"]: best_of(row) for row in rows} == batch
+    assert all(best_of(row) == batch[row["user_id"]] for row in alone)
+    assert len(best_of(new)) == 20

@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     represent = RepresentConfig(dimension=8, weights={"interest": 3.0})
     vectors = Vectors(
         recipe=Recipe(features={}, represent=represent.model_dump(mode="json")), features=fitted,
-        slice=Slice(share=0.8, tables=dict(tables)),
+        slice=Slice(share=0.8, as_of=landed.as_of, tables=dict(tables)),
         represented=fit_representation(fitted, None, represent, ({}, {}), run, HERE),
     )  # fmt: skip
     candidate = Candidate(name="kmeans-k4", algorithm={"kind": "kmeans", "k": 4})

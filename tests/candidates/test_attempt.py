@@ -23,7 +23,7 @@ def test_a_champion_that_knows_nobody_of_today_warms_no_candidate(shop):
     standing = revisit(day, None)
     here = standing.placed["all"]
     fresh = Fitted(state=here.vectors, output=here.vectors)
-    made = Vectors(recipe=Recipe(features={}, represent={}), slice=Slice(share=1, tables={}), features={},
+    made = Vectors(recipe=Recipe(features={}, represent={}), slice=Slice(share=1, as_of=AS_OF, tables={}), features={},
                    represented=fresh)  # fmt: skip
     slices = Slices(all=made, choosing=made, proving=made)
     tried = [(one.start, one.grown) for one in warm_candidates(day, slices, standing)]

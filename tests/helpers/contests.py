@@ -26,7 +26,7 @@ def vectors(home, X):
 def slices(home, X):
     """The same vectors for all slices."""
     ref = vectors(home, X)
-    made = Vectors(recipe=Recipe(features={}, represent={}), slice=Slice(share=1, tables={}), features={},
+    made = Vectors(recipe=Recipe(features={}, represent={}), slice=Slice(share=1, as_of=AS_OF, tables={}), features={},
                    represented=Fitted(state=ref, output=ref))  # fmt: skip
     return Slices(all=made, choosing=made, proving=made)
 

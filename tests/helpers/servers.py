@@ -77,9 +77,9 @@ class Client:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/invocations"
 
-    def raw(self, users: list[dict], as_of: str) -> tuple[int, bytes]:
+    def raw(self, users: list[dict], as_of: str, **params: int) -> tuple[int, bytes]:
         """Status and body of an answer."""
-        body = json.dumps({"dataframe_records": users, "params": {"as_of": as_of}}).encode()
+        body = json.dumps({"dataframe_records": users, "params": {"as_of": as_of, **params}}).encode()
         request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
@@ -87,8 +87,8 @@ class Client:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
-    def rows(self, users: list[dict], as_of: str) -> list[dict]:
+    def rows(self, users: list[dict], as_of: str, **params: int) -> list[dict]:
         """Rows of an answer that has to succeed."""
-        status, body = self.raw(users, as_of)
+        status, body = self.raw(users, as_of, **params)
         assert status == 200, body[:2000]
         return json.loads(body)["predictions"]
