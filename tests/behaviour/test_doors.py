@@ -225,7 +225,7 @@ def text(browser) -> str:
 
 
 def test_one_click_opens_both_uis(house, browser):
-    until(lambda: "rollback" in text(browser) and "synthetic" in text(browser), 40)
+    until(lambda: "rollback" in text(browser) and "movielens" in text(browser), 40)  # the first page of the list
     assert PARAMETER not in browser.current_url
     browser.get(f"http://127.0.0.1:{house.ports['mlflow']}/#/experiments?workflowType=machine_learning")
     until(lambda: SECRET in text(browser), 40)
