@@ -10,6 +10,7 @@ from pydantic import Field
 from schemas.artifacts import ArtifactRef
 from schemas.interactions import Chosen, Items
 from schemas.reports import Report
+from schemas.settings import RulesConfig
 
 OWN = "the list of this user"
 NONE_LEFT = "the user has chosen everything before that could be listed"
@@ -28,6 +29,7 @@ class Terms(Report):
     n: int = Field(description="items on a published list at most")
     exclude_seen: bool = Field(description="whether what a user has chosen before is left out")
     seed: int = Field(description="of every random choice of the fit")
+    rules: RulesConfig = Field(default_factory=RulesConfig, description="what lists keep to beside the scores")
 
 
 @dataclass(frozen=True)

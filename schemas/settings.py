@@ -20,6 +20,7 @@ from schemas.config import (
     RepresentConfig,
     Section,
     SelectConfig,
+    Share,
     TextsConfig,
     ValidateConfig,
 )
@@ -49,6 +50,28 @@ class SearchConfig(Section):
     warm: bool = Field(True, description="let candidates that start from the champion compete beside fresh ones")
 
 
+class RulesConfig(Section):
+    """What lists keep to beside the scores; by default nothing."""
+
+    relevance: Share = Field(
+        1.0, description="weight of an item's score against its likeness to those above it; 1: the scores alone"
+    )
+    tail_share: Share = Field(
+        0.0,
+        description="least share of each list outside the head of the catalogue: the fewest items that make up 80 % of "
+        "all choices",
+    )
+    never: tuple[str, ...] = Field((), description="ids of items that are not recommended")
+    always: tuple[str, ...] = Field((), description="ids of items that head every list, in this order")
+    at_most: Positive | None = Field(None, description="items of any one category in a list; none: any number")
+    pool: Positive = Field(10, description="candidates that a list is made from, times its length")
+
+    @property
+    def silent(self) -> bool:
+        """Whether they ask for nothing."""
+        return self == RulesConfig(pool=self.pool)
+
+
 class RecommendConfig(Section):
     """What is recommended to whom."""
 
@@ -58,6 +81,7 @@ class RecommendConfig(Section):
     exclude_seen: bool = Field(
         True, description="leave out of a user's list what the user has chosen before; off where purchases repeat"
     )
+    rules: RulesConfig = Field(default_factory=RulesConfig, description="what lists keep to beside the scores")
 
 
 class Settings(Section):

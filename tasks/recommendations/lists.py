@@ -30,6 +30,7 @@ from tasks.models.keep import BUNDLE
 from tasks.models.today import as_published
 from tasks.numerics.history import population
 from tasks.plugins.find import plugin
+from tasks.ranking.ruled import ruled
 from tasks.recommendations.chosen import chosen_today
 from tasks.recommendations.evidence import Evidence
 from tasks.registry.readers import expect
@@ -72,12 +73,13 @@ def recommended(day: Day) -> Lists:
         events=day.settings.evaluate.events,
         n=config.n,
         exclude_seen=config.exclude_seen,
+        rules=config.rules,
         seed=day.settings.seed,
     )
     basis = Basis(today, _items(day, live, today), terms)
     fitted = fit(basis)
     made = _Tables(day, live.model_version, today, why, fingerprint(known, segments.to_dicts(), dict(day.tables)))
-    whole = made.of_segments(segments[SEGMENT_ID], _tops(today, why, fitted, config.n))
+    whole = made.of_segments(segments[SEGMENT_ID], _tops(basis, why, fitted, config.n))
     users = made.of_users(fitted) if config.per_user else None
     return Lists(
         model_version=live.model_version,
@@ -98,13 +100,14 @@ def _items(day: Day, live: Live, today: Chosen) -> Items | None:
     return known_items(day, today.items, texts, manifest.encoder)
 
 
-def _tops(today: Chosen, why: Evidence, fitted: Any, n: int) -> Found:
+def _tops(basis: Basis, why: Evidence, fitted: Any, n: int) -> Found:
     """Best items of each segment and, in the last row, for users without one.
 
     Those get what is popular with everybody, and so does a segment that nobody is in today: of neither is more known.
     """
-    everyone, popular = np.zeros(len(today.labels), np.int64), plugin("recommenders", "global_popularity")
-    all_ = popular.fit(today.interactions, None, everyone, popular.Config(), np.random.default_rng(0)).top(n)
+    today, popular = basis.chosen, plugin("recommenders", "global_popularity")
+    everyone, rng = np.zeros(len(today.labels), np.int64), np.random.default_rng(0)
+    all_ = ruled(popular.fit(today.interactions, None, everyone, popular.Config(), rng), basis).top(n)
     items, scores = (np.repeat(part, len(why.sizes) + 1, axis=0) for part in all_)
     own = fitted.top(n)
     peopled = np.flatnonzero(why.sizes)

@@ -20,6 +20,7 @@ from tasks.segments.segmenter import UNASSIGNED, Segmenter
 from tasks.serving.recommending import Shelf, shelf, wanted
 from tasks.serving.requests import asked, bucket_of
 from tasks.stores import pointer
+from tasks.stores.tables import check as check_table
 from tasks.stores.tables import rows_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Follower:
         )
         self._last: Loaded | None = None
         self._told = ""
+        self._sound = frozenset[int]()  # versions of the published assignments that are as they were published
 
     def current(self) -> Loaded:
         """The model that the pointer names now; loaded at its first use, and kept for a rollback.
@@ -138,6 +140,9 @@ class Follower:
         if live is None or ASSIGNMENTS.name not in live.tables:
             return None
         version = live.tables[ASSIGNMENTS.name]
+        if version not in self._sound:  # once: a request reads a few rows, a sum all of them
+            check_table(self.home, self.segmentation, ASSIGNMENTS.name, live)
+            self._sound |= {version}
         return rows_of(self.home, self.segmentation, ASSIGNMENTS.name, version, {USER_ID: ids})
 
     def _tell(self, words: str) -> None:

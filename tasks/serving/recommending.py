@@ -24,6 +24,7 @@ from schemas.tables import (
 )
 from tasks.histories import kept as bases
 from tasks.plugins.find import module_of, plugin, restored
+from tasks.ranking.ruled import ruled
 from tasks.stores import pointer, tables
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def fit(basis: Basis) -> Any:
     chosen, told = basis.chosen, basis.terms.recommender
     config = restored(plugin("recommenders", told["kind"]).Config, told, "recommender")
     rng = np.random.default_rng(basis.terms.seed)
-    return module_of("recommenders", config).fit(chosen.interactions, basis.items, chosen.labels, config, rng)
+    return ruled(
+        module_of("recommenders", config).fit(chosen.interactions, basis.items, chosen.labels, config, rng), basis
+    )
 
 
 def wanted(recommend: Any, users: int) -> int:

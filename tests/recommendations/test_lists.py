@@ -170,3 +170,17 @@ def test_a_recommender_is_given_what_the_catalogue_says(shop, monkeypatch):
     settings = {"per_user": True, "n": 2, "recommender": {"kind": "content"}}
     frame = read_table(recommended(of_day(home, {**tables, "items": ref}, recommend=settings)).users)
     assert set(frame.filter(pl.col("user_id") == "u2")["item_id"]) == {"c", "d"}
+
+
+def test_rules_hold_in_every_list(shop):
+    """Those of segments, of users and of users without a segment."""
+    home, tables, *_ = shop
+    settings = {"per_user": True, "n": 3, "exclude_seen": False, "rules": {"never": ["a"], "always": ["x"]}}
+    made = recommended(of_day(home, tables, recommend=settings))
+    for ref, owner in ((made.segments, "segment_id"), (made.users, "user_id")):
+        frame = read_table(ref)
+        assert "a" not in set(frame["item_id"])
+        firsts = frame.filter(pl.col("rank") == 1)
+        assert set(firsts["item_id"]) == {"x"}
+        assert firsts[owner].n_unique() == frame[owner].n_unique() == len(firsts)
+        assert frame.sort(owner, "rank").group_by(owner).agg(pl.col("score").diff().max())["score"].max() < 0
