@@ -11,6 +11,8 @@ from schemas.errors import DataError
 from tasks.disk import files
 from tasks.serving import online, requests
 from tasks.stores import pointer
+from tasks.stores.tables import table_path
+from tests.helpers.damage import flip
 from tests.helpers.versions import AS_OF, NAME, make_live, seen
 
 
@@ -81,6 +83,18 @@ def test_a_pinned_version_answers_by_id_with_what_is_published_now(shop, ask, mo
     (row,) = rows(ask([{"user_id": "用户003"}]))
     expected = next(row for row in seen(shop[0])["assignments"] if row["user_id"] == "用户003")
     assert (row["model_version"], row["segment_id"]) == (expected["model_version"], expected["segment_id"])
+
+
+def test_a_damaged_table_answers_nobody_by_id(shop, ask):
+    """Whatever byte has changed: of a text, which was told as it stood or ended in a panic, or of a number."""
+    home = shop[0]
+    make_live(shop, 0)
+    (file,) = table_path(str(home), NAME, "assignments").glob("*.parquet")
+    flip(file, file.stat().st_size // 3)
+    status, body = ask([{"user_id": "用户003"}])
+    assert status == 400
+    assert "is damaged and is not read" in body
+    assert rows(ask([{"user_id": "new", "events": []}])), "who is sent with events needs no table"
 
 
 @pytest.mark.parametrize("damage", ["cut", "folder", "model"])
