@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.config import ValidateConfig
 from schemas.facts import COPIED, DISTINCT, DUPLICATES, ROWS, Facts
-from schemas.tables import ITEM_ID, RANK, SCORE, USER_ID, Table
+from schemas.tables import ITEM_ID, RANK, SCORE, SEGMENT_ID, USER_ID, Table
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -55,8 +55,13 @@ def contract(table: Table) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def ranked(table: Table) -> tuple[Rule, ...]:
-    """Lists of a table: there are some, ranks go from one without a gap, no item comes twice, and scores fall."""
+def ranked(table: Table, facts: Facts | None) -> tuple[Rule, ...]:
+    """Lists of a table: there are some, ranks go from one without a gap, no item comes twice, and scores fall.
+
+    Segments and items exist, where that was counted.
+    """
+    counted = set() if facts is None else facts.counts.keys()
+    known = [none_with(column, "unlisted") for column in (SEGMENT_ID, ITEM_ID) if f"{column}.unlisted" in counted]
     return (
         *contract(table),
         Rule("min_rows", ROWS, "error", low=1),
@@ -64,6 +69,7 @@ def ranked(table: Table) -> tuple[Rule, ...]:
         none_with(RANK, "beyond_list"),
         none_with(ITEM_ID, "repeated"),
         none_with(SCORE, "rises"),
+        *known,
     )
 
 

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from expectations._rules import build, none_with, ranked
+from expectations._rules import build, ranked
 from schemas.config import ValidateConfig
 from schemas.facts import Facts
-from schemas.tables import ITEM_ID, RECOMMENDATIONS, SEGMENT_ID
+from schemas.tables import RECOMMENDATIONS
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -18,6 +18,4 @@ def suite(config: ValidateConfig, facts: Facts | None = None) -> "ExpectationSui
         config: Thresholds and severities.
         facts: What was counted, with the previous run's facts; None: the rules that need no history.
     """
-    listed = set() if facts is None else facts.counts.keys()
-    known = [none_with(column, "unlisted") for column in (SEGMENT_ID, ITEM_ID) if f"{column}.unlisted" in listed]
-    return build(RECOMMENDATIONS.name, [*ranked(RECOMMENDATIONS), *known], config, facts)
+    return build(RECOMMENDATIONS.name, ranked(RECOMMENDATIONS, facts), config, facts)

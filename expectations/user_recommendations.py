@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from expectations._rules import build, none_with, ranked
+from expectations._rules import build, ranked
 from schemas.config import ValidateConfig
 from schemas.facts import Facts
-from schemas.tables import ITEM_ID, USER_RECOMMENDATIONS
+from schemas.tables import USER_RECOMMENDATIONS
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -18,6 +18,4 @@ def suite(config: ValidateConfig, facts: Facts | None = None) -> "ExpectationSui
         config: Thresholds and severities.
         facts: What was counted, with the previous run's facts; None: the rules that need no history.
     """
-    listed = set() if facts is None else facts.counts.keys()
-    known = [none_with(ITEM_ID, "unlisted")] if f"{ITEM_ID}.unlisted" in listed else []
-    return build(USER_RECOMMENDATIONS.name, [*ranked(USER_RECOMMENDATIONS), *known], config, facts)
+    return build(USER_RECOMMENDATIONS.name, ranked(USER_RECOMMENDATIONS, facts), config, facts)

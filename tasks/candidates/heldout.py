@@ -1,19 +1,20 @@
 """Held-out interactions, and where users stand whose recommendations are measured by them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from schemas.artifacts import ArtifactRef
 from schemas.evaluation import HeldOut
 from schemas.runs import SliceName
 from schemas.tables import EVENT, EVENTS, ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID
+from tasks.numerics.history import MICROSECONDS_PER_DAY, between, microseconds, until
+from tasks.numerics.interactions import binary, cells, chosen, interactions_of
 from tasks.stores.buckets import Refs, read_frames
 
 if TYPE_CHECKING:
     import polars as pl
 
-DATED = 0.8
-"""Share of all choices that come before the date that splits them."""
 SHARES: dict[SliceName, float] = {"all": 1.0, "choosing": 0.7, "proving": 0.8}
 """How much of each history the vectors of a slice are fitted on."""
 Window = tuple[float, float]
@@ -38,52 +39,51 @@ def heldout(
     """
     import polars as pl
 
-    from tasks.numerics.history import between
-    from tasks.numerics.interactions import binary, cells, chosen, interactions_of
-
     if EVENTS.name not in tables:
         return None
-    events, (low, high) = tables[EVENTS.name], window
-    seen = [chosen(frame, choices).select(ITEM_ID).unique() for frame in read_frames(events, (ITEM_ID, EVENT))]
-    items = pl.concat(seen)[ITEM_ID].unique().sort()
-    trained, tested = [], []
-    for frame in read_frames(events, (USER_ID, ITEM_ID, EVENT, TIMESTAMP, SEQUENCE)):
-        trained.append(cells(chosen(between(frame, 0.0, low), choices), users, items))
-        late = chosen(between(frame, low, high), choices)
-        tested.append(cells(late if after is None else late.filter(pl.col(TIMESTAMP) > after), users, items))
-    shape = len(users), len(items)
-    return HeldOut(interactions_of(trained, *shape), binary(interactions_of(tested, *shape)), items.to_numpy())
+    low, high = window
+
+    def parts(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        late = between(frame, low, high)
+        return between(frame, 0.0, low), late if after is None else late.filter(pl.col(TIMESTAMP) > after)
+
+    return _held(tables[EVENTS.name], users, choices, parts)
 
 
 def heldout_after(tables: Refs, users: "pl.Series", moment: datetime, choices: Sequence[str] = ()) -> HeldOut:
     """Choices up to a moment, the same for everybody, and after it; see `heldout`."""
     import polars as pl
 
-    from tasks.numerics.history import MICROSECONDS_PER_DAY, microseconds, until
-    from tasks.numerics.interactions import binary, cells, chosen, interactions_of
+    def parts(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return until(frame, moment), frame.filter(pl.col(TIMESTAMP) > moment)
 
-    columns = (USER_ID, ITEM_ID, EVENT, TIMESTAMP)
-    frames = [chosen(frame, choices) for frame in read_frames(tables[EVENTS.name], columns)]
-    items = pl.concat([frame.select(ITEM_ID).unique() for frame in frames])[ITEM_ID].unique().sort()
-    trained = [cells(until(frame, moment), users, items) for frame in frames]
-    tested = [cells(frame.filter(pl.col(TIMESTAMP) > moment), users, items) for frame in frames]
+    return _held(tables[EVENTS.name], users, choices, parts, microseconds(moment) / MICROSECONDS_PER_DAY)
+
+
+def _held(
+    events: ArtifactRef,
+    users: "pl.Series",
+    choices: Sequence[str],
+    parts: "Callable[[pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]]",
+    moment: float | None = None,
+) -> HeldOut:
+    """Choices of both parts, bucket by bucket; a known one that is later than the moment is refused."""
+    items, trained, tested = choosable(events, choices), [], []
+    for frame in read_frames(events, (USER_ID, ITEM_ID, EVENT, TIMESTAMP, SEQUENCE)):
+        early, late = (cells(chosen(part, choices), users, items) for part in parts(frame))
+        trained.append(early)
+        tested.append(late)
     shape = len(users), len(items)
-    known = interactions_of(trained, *shape, microseconds(moment) / MICROSECONDS_PER_DAY)  # refuses what is later
+    known = interactions_of(trained, *shape, moment)
     return HeldOut(known, binary(interactions_of(tested, *shape)), items.to_numpy())
 
 
-def turning_point(tables: Refs, share: float, choices: Sequence[str] = ()) -> datetime | None:
-    """The moment up to which a share of all choices was made; None where there are none, or nothing comes after it."""
+def choosable(events: ArtifactRef, choices: Sequence[str] = ()) -> "pl.Series":
+    """Ids of the items that somebody chose, sorted."""
     import polars as pl
 
-    from tasks.numerics.interactions import chosen
-
-    if EVENTS.name not in tables:
-        return None
-    frames = [chosen(frame, choices)[TIMESTAMP] for frame in read_frames(tables[EVENTS.name], (EVENT, TIMESTAMP))]
-    stamps = pl.concat(frames).sort()
-    moment = stamps[int(share * (len(stamps) - 1))] if len(stamps) else None
-    return None if moment is None or stamps[-1] <= moment else moment
+    frames = read_frames(events, (ITEM_ID, EVENT))
+    return pl.concat([chosen(frame, choices)[ITEM_ID].unique() for frame in frames]).unique().sort()
 
 
 def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:
@@ -91,9 +91,6 @@ def can_hit(tables: Refs, window: Window, choices: Sequence[str] = ()) -> bool:
 
     It ends with the first bucket that shows one.
     """
-    from tasks.numerics.history import between
-    from tasks.numerics.interactions import chosen
-
     if EVENTS.name not in tables:
         return False
     known, wanted = set[str](), set[str]()

@@ -13,7 +13,6 @@ from tasks.disk.artifacts import at, code_version
 from tasks.disk.files import set_aside
 from tasks.disk.lock import held
 from tasks.histories import kept as learned
-from tasks.histories.kept import BASIS
 from tasks.models.fetch import fetch
 from tasks.models.keep import BUNDLE, check
 from tasks.segments import bundle as bundles
@@ -118,9 +117,9 @@ def _without_damage(live: pointer.Live, ledger: Ledger, told: list[str]) -> poin
     """A champion that names of what `recommend` makes again only what is whole, and its own."""
     gone = []
     place = (ledger.home, ledger.segmentation)
-    for name in [*sorted(live.tables.keys() & set(REMADE)), *({BASIS} & live.made.keys())]:
+    for name in [*sorted(live.tables.keys() & set(REMADE)), *({learned.BASIS} & live.made.keys())]:
         try:
-            learned.read_live(*place, live) if name == BASIS else tables.read_live(*place, name, live)
+            learned.read_live(*place, live) if name == learned.BASIS else tables.read_live(*place, name, live)
         except DataError as error:
             gone.append(name)
             told.append(f"{str(error).split(' and is not read')[0].split('; ')[0]}; left out until `fenqun recommend`")

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 
+from schemas.yardsticks import Saying
 from tasks.numerics.paired import LEVEL, resamples
 
-Verdict = Literal["helps", "no evidence", "hurts"]
 _CHUNK_VALUES = 8_000_000  # weights of resamples held at once (64 MB)
 
 
@@ -61,13 +60,6 @@ def compare(gaps: np.ndarray, draws: int, rng: np.random.Generator, level: float
     return Compared(value, low, high, p, n)
 
 
-def compare_segments(
-    gaps: np.ndarray, labels: np.ndarray, k: int, draws: int, rng: np.random.Generator
-) -> list[Compared]:
-    """The same within each of k segments, whose users are drawn among themselves; labels (m,), −1 counts nowhere."""
-    return [compare(gaps[labels == segment], draws, rng) for segment in range(k)]
-
-
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """p-values adjusted for the false discovery rate (Benjamini and Hochberg 1995), in the shape they came.
 
@@ -82,7 +74,7 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     return adjusted.reshape(np.shape(p))
 
 
-def verdict(low: float, high: float, adjusted: float, level: float = LEVEL) -> Verdict:
+def verdict(low: float, high: float, adjusted: float, level: float = LEVEL) -> Saying:
     """What a difference and its evidence say: the interval and the adjusted p-value must both leave zero out.
 
     Args:

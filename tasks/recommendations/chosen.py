@@ -1,20 +1,16 @@
 """Who chose what up to today, and the published segment of each: what recommendations are learned and told from."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from schemas.artifacts import ArtifactRef
 from schemas.errors import DataError
 from schemas.interactions import Chosen
 from schemas.tables import EVENT, EVENTS, ITEM_ID, TIMESTAMP, USER_ID
+from tasks.candidates.heldout import choosable
 from tasks.models.told import labels_of
 from tasks.stores.book import Day
-from tasks.stores.buckets import bucket_file, count, parallel, read_bucket, read_frames
+from tasks.stores.buckets import bucket_file, count, parallel, read_bucket
 from tasks.validation.choices import check_choices
-
-if TYPE_CHECKING:
-    pass
-
 
 _READ = [USER_ID, ITEM_ID, EVENT, TIMESTAMP]
 
@@ -40,8 +36,7 @@ def chosen_today(day: Day, assignments: ArtifactRef, ids: Sequence[str]) -> Chos
     if EVENTS.name not in day.tables:
         raise DataError(f"{nothing}: the source gives no events; add a table of events to it")
     check_choices(day.tables, names)
-    seen = [chosen(frame, names)[ITEM_ID].unique() for frame in read_frames(day.tables[EVENTS.name], (ITEM_ID, EVENT))]
-    items = pl.concat(seen).unique().sort()
+    items = choosable(day.tables[EVENTS.name], names)
     if items.is_empty():
         raise DataError(
             f"{nothing}: nobody chose an item up to {day.as_of:%Y-%m-%d %H:%M}; look at the source's events"

@@ -11,7 +11,6 @@ from schemas.reports import Verdict
 from schemas.runs import Decided, Publication, Registered, Scored
 from schemas.tables import ASSIGNMENTS, QUARANTINE, SEGMENT_ID, SEGMENTS, TRANSITIONS
 from tasks.histories import kept as learned
-from tasks.histories.kept import BASIS
 from tasks.models.keep import BUNDLE
 from tasks.registry.published import resized
 from tasks.segments import bundle as bundles
@@ -125,8 +124,8 @@ def refresh(day: Day, scored: Scored) -> tuple[pointer.Pointer, int]:
         versions = publish(day, live, new, segments, steps)
         named = {**live.tables, **versions}
         told = {"tables": named, "sums": tables.sums(*place, named), "as_of": run.as_of}
-        kept = {BASIS: live.made[BASIS]} if BASIS in live.made else {}  # as the lists that it made
-        told["made"] = kept | _places(run, {ASSIGNMENTS.name: scored.assignments, SEEN: known})
+        basis = {name: path for name, path in live.made.items() if name == learned.BASIS}  # as the lists that it made
+        told["made"] = basis | _places(run, {ASSIGNMENTS.name: scored.assignments, SEEN: known})
         moved = pointer.replace(*place, current, live.model_copy(update=told), current.previous)
     accept(run, day.name)
     mirror(moved, day.ledger)
@@ -213,7 +212,7 @@ def whole(home: str, segmentation: str, live: pointer.Live | None) -> None:
         bundles.load(Path(home) / live.bundle / BUNDLE, live.sha256)
         for name in live.tables:
             tables.read_live(home, segmentation, name, live)
-        if BASIS in live.made:
+        if learned.BASIS in live.made:
             learned.read_live(home, segmentation, live)
     except Exception as error:  # whatever a damaged folder or table raises, it cannot be gone back to
         told = " ".join(str(error).split())[:300]

@@ -20,7 +20,7 @@ Values = Mapping[str, np.ndarray]
 
 def per_user(split: Split, lists: Lists) -> dict[str, np.ndarray]:
     """(m,) of every measure that is a mean over users."""
-    wanted = split.wanted()
+    wanted = split.wanted
     vectors = split.items.vectors if split.items.vectors is not None else split.items.categories
     found: dict[str, list[np.ndarray]] = {}
     for chosen in lists.chosen:
@@ -43,7 +43,7 @@ def way(name: str, split: Split, lists: Lists, values: Values, rows: Mapping[int
         values: Of `per_user`.
         rows: Events of a user, at least -> (m,) bool.
     """
-    items = len(np.union1d(split.train.counts.indices, split.test.indices))
+    items = split.catalogue
     whole = {
         "coverage": float(np.mean([exposure.coverage(chosen, items) for chosen in lists.chosen])),
         "gini": float(np.mean([_gini(chosen, items) for chosen in lists.chosen])),
@@ -61,8 +61,7 @@ def way(name: str, split: Split, lists: Lists, values: Values, rows: Mapping[int
 
 def _of_cold_items(split: Split, lists: Lists) -> float | None:
     """Recall of the items that nobody had touched before the cut, over the users who then took one."""
-    wanted = split.wanted()
-    late = clean(wanted.multiply(split.cold()))
+    late = clean(split.wanted.multiply(split.cold))
     if not late.nnz:
         return None
     return float(np.mean([np.nanmean(accuracy(chosen, late)["recall"]) for chosen in lists.chosen]))

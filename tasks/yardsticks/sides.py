@@ -15,7 +15,7 @@ from schemas.tables import EVENTS, SEGMENT_ID, USER_ID
 from schemas.yardsticks import ATTRIBUTES, CHAMPION, RANDOM, SEGMENTS, Protocol, Yardsticks
 from tasks.candidates.candidate import TRAINED, train_candidate
 from tasks.candidates.ground import ground
-from tasks.candidates.heldout import DATED, SHARES, TEST, heldout, heldout_after, turning_point
+from tasks.candidates.heldout import SHARES, TEST, heldout, heldout_after
 from tasks.disk.artifacts import fingerprint, load_state, produce
 from tasks.models.told import labels_of
 from tasks.stores.book import Day
@@ -23,7 +23,7 @@ from tasks.stores.buckets import read_frames, read_table
 from tasks.vectors.features import matrix
 from tasks.yardsticks.attributes import by_attributes
 from tasks.yardsticks.catalogue import items_of
-from tasks.yardsticks.split import Split, split_of
+from tasks.yardsticks.split import DATED, Split, split_of, turning_point
 from tasks.yardsticks.table import measured
 
 if TYPE_CHECKING:

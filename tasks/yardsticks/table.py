@@ -39,8 +39,8 @@ def measured(
     return Yardsticks(
         protocol=protocol,
         top_n=split.top_n,
-        users=int((np.diff(split.wanted().indptr) > 0).sum()),
-        items=split.catalogue(),
+        users=int((np.diff(split.wanted.indptr) > 0).sum()),
+        items=split.catalogue,
         repeats=split.repeats,
         baseline=base,
         ways=tuple(

@@ -27,7 +27,7 @@ def test_all_users_are_asked_or_those_with_something_to_find():
     assert late.asked.tolist() == [0, 1, 2]
     assert late.known().tolist() == [4, 3, 0], "events, not items"
     assert late.counts() == {"warm_users": 2, "cold_users": 1, "warm_items_held_out": 3, "cold_items_held_out": 2}
-    assert late.catalogue() == 4, "of the last item nobody knows"
+    assert late.catalogue == 4, "of the last item nobody knows"
 
 
 def test_figures_by_hand():
