@@ -31,11 +31,12 @@ if typing.TYPE_CHECKING:  # which plugins there are is known at run time alone
     Source: typing.TypeAlias = Section
     Feature: typing.TypeAlias = Section
     Encoder: typing.TypeAlias = Section
+    BehaviourEncoder: typing.TypeAlias = Section
     Algorithm: typing.TypeAlias = Section
     Recommender: typing.TypeAlias = Section
 else:
-    Source, Feature, Encoder, Algorithm, Recommender = map(
-        _any_of, ("sources", "features", "encoders", "clusterers", "recommenders")
+    Source, Feature, Encoder, BehaviourEncoder, Algorithm, Recommender = map(
+        _any_of, ("sources", "features", "encoders", "behaviour_encoders", "clusterers", "recommenders")
     )
 
 
@@ -79,6 +80,9 @@ class RetrainConfig(settings.Settings):
     features: tuple[Feature, ...] = Field(description="feature families; one whose table is missing is switched off")
     encoder: Encoder = Field(
         default_factory=lambda: _default("encoders", "transformer"), description="the language model"
+    )
+    behaviour_encoders: tuple[BehaviourEncoder, ...] = Field(
+        (), description=settings.Settings.model_fields["behaviour_encoders"].description
     )
     search: SearchConfig = Field(description="candidates that compete")
     evaluate: EvaluateConfig = Field(
@@ -205,7 +209,7 @@ def parse(raw: dict[str, Any], where: str) -> RetrainConfig:
         config = RetrainConfig.model_validate(raw)
         check(config.search.candidates)
         _check_rules(config.validation.severity)
-        if not config.features and config.texts is None:
+        if not config.features and config.texts is None and not config.behaviour_encoders:
             raise UsageError("nothing to describe users by; name a feature family under features, or give texts")
     except ValidationError as error:
         lines = [f"{where}: {_explain(problem)}" for problem in error.errors()]

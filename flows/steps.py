@@ -17,6 +17,7 @@ from schemas.errors import DataError
 from schemas.gates import GateInput
 from schemas.reports import EvaluationReport, Verdict
 from schemas.runs import Attempt, Candidate, Contest, Outcome, Proof, Slice, Slices, Standing, Summary, Vectors
+from schemas.tables import EVENTS
 from tasks.candidates.attempt import warm_candidates
 from tasks.candidates.heldout import SHARES, VALIDATION, can_hit
 from tasks.choose import choose
@@ -25,6 +26,7 @@ from tasks.compare import compare, compare_by_date, train
 from tasks.cut import cut
 from tasks.disk.artifacts import code_version
 from tasks.embed import embed
+from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.featurize import featurize
 from tasks.health.pages import pages
@@ -106,11 +108,13 @@ def vectors(day: Day, part: Slice, changes: dict[str, Any] | None = None) -> Vec
         get_run_logger().info("%s is switched off: %s", family, why)
     fitted = {kind_of(family): featurize.submit(day, part, family) for family in families}
     texts = embed(day, part, c.texts, c.encoder) if c.texts else None
-    if not families and texts is None:
+    learns = c.behaviour_encoders if EVENTS.name in part.tables else ()
+    if not families and texts is None and not learns:
         why = "; ".join([*(f"{family} is switched off: {said}" for family, said in off.items()), "there are no texts"])
         raise DataError(f"nothing describes users ({why}); name another family under features")
     blocks = {kind: future.result() for kind, future in fitted.items()}
-    return represent(day, {kind_of(family): family for family in families}, blocks, texts, c.represent, part)
+    blocks |= {kind_of(one): encode(day, part, one, texts) for one in learns}
+    return represent(day, {kind_of(one): one for one in (*families, *learns)}, blocks, texts, c.represent, part)
 
 
 def compete(day: Day, slices: Slices, champion: Standing | None) -> Contest:

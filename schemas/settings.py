@@ -100,6 +100,9 @@ class Settings(Section):
     features: tuple[Section, ...] = Field(description="feature families; one whose table is missing is switched off")
     texts: TextsConfig | None = Field(None, description="which texts speak for a user; none: no language model")
     encoder: Section = Field(description="the language model")
+    behaviour_encoders: tuple[Section, ...] = Field(
+        (), description="models that learn from what users did, in order; each is one more block of a user's vector"
+    )
     represent: RepresentConfig = Field(
         default_factory=RepresentConfig, description="from feature blocks to one vector per user"
     )

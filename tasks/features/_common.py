@@ -8,7 +8,7 @@ present (`numerics.history.clock`), which is `as_of` unless the bucket was cut.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,7 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.errors import DataError, UsageError
 from schemas.tables import USER_ID, Bucket
+from tasks.numerics.strings import locate
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,17 +56,6 @@ def answer(
     return pl.DataFrame([users.alias(USER_ID), *made]).with_columns(pl.exclude(USER_ID).fill_nan(None))
 
 
-def locate(haystack: "pl.Series", needles: "pl.Series") -> np.ndarray:
-    """(n,) int64 positions of `needles` in `haystack` (distinct strings), −1 where it is not there."""
-    import polars as pl
-
-    if len(haystack) == len(needles) and haystack.equals(needles, check_names=False):
-        return np.arange(len(needles), dtype=np.int64)
-    index = pl.DataFrame({"key": haystack.cast(pl.String), "at": np.arange(len(haystack), dtype=np.int64)})
-    asked = pl.DataFrame({"key": needles.cast(pl.String)})
-    return asked.join(index, on="key", how="left", maintain_order="left")["at"].fill_null(-1).to_numpy()
-
-
 def chosen(columns: Sequence[str], config: FamilyConfig, family: str) -> list[str]:
     """`columns` limited to what the config keeps, in the family's own order; UsageError for a name it does not make."""
     if config.columns is None:
@@ -83,21 +73,3 @@ def require(bucket: Bucket, tables: Sequence[str], family: str) -> None:
     missing = [table for table in tables if table not in bucket]
     if missing:
         raise DataError(f"features.{family} needs the table {', '.join(missing)}: give it, or switch the family off")
-
-
-def pack_strings(values: Sequence[str], name: str) -> dict[str, np.ndarray]:
-    """Strings as numeric arrays of a `State`: UTF-8 bytes `<name>_bytes` and (n + 1,) offsets `<name>_offsets`."""
-    encoded = [value.encode() for value in values]
-    offsets = np.zeros(len(encoded) + 1, np.int64)
-    offsets[1:] = np.cumsum([len(value) for value in encoded], dtype=np.int64)
-    return {f"{name}_bytes": np.frombuffer(b"".join(encoded), np.uint8).copy(), f"{name}_offsets": offsets}
-
-
-def unpack_strings(arrays: Mapping[str, Any], name: str) -> "pl.Series":
-    """The strings that `pack_strings` packed under `name`, as a Polars string series."""
-    import polars as pl
-    import pyarrow as pa
-
-    offsets, data = arrays[f"{name}_offsets"], arrays[f"{name}_bytes"]
-    buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(np.ascontiguousarray(data))]
-    return pl.Series(name, pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers), dtype=pl.String)

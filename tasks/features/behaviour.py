@@ -50,9 +50,10 @@ from pydantic import Field
 from schemas.artifacts import State
 from schemas.tables import EVENT, EVENTS, ITEM_ID, VALUE, Bucket
 from tasks.features import _behaviour as kernels
-from tasks.features._common import FamilyConfig, answer, chosen, pack_strings, require, unpack_strings
+from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._timeline import Timeline, timeline
 from tasks.numerics.history import clock, population
+from tasks.numerics.strings import pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

@@ -21,10 +21,11 @@ from pydantic import Field
 from schemas.artifacts import State
 from schemas.config import Word
 from schemas.tables import EVENTS, ITEM_ID, Bucket
-from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
+from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._factors import als, fold_in_als, truncated_svd, unit_rows
 from tasks.features._matrix import Piece, assemble, event_weight, interactions, sparse_matrix
 from tasks.numerics.history import population, until
+from tasks.numerics.strings import locate, pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

@@ -26,9 +26,10 @@ from schemas.artifacts import State
 from schemas.config import Word
 from schemas.tables import ITEM_ID, ITEMS, Bucket
 from tasks.features import _interest as kernels
-from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
+from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._timeline import timeline
 from tasks.numerics.history import population
+from tasks.numerics.strings import locate, pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

@@ -27,11 +27,12 @@ from pydantic import Field
 from schemas.artifacts import State
 from schemas.errors import DataError
 from schemas.tables import DST, EDGES, SRC, TIMESTAMP, USER_ID, WEIGHT, Bucket
-from tasks.features._common import FamilyConfig, answer, chosen, locate, pack_strings, require, unpack_strings
+from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._graph import bridging, measures, spectral, weights
 from tasks.features._matrix import Piece, pair_sums, sparse_matrix
 from tasks.numerics.communities import communities
 from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, population, until
+from tasks.numerics.strings import locate, pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,12 +11,14 @@ from schemas.artifacts import State
 from schemas.config import CalibrationConfig, RepresentConfig, Section, TextsConfig
 from schemas.errors import DataError
 from schemas.tables import USER_ID, Bucket
-from tasks.plugins.find import plugin, restored
+from tasks.plugins.find import block, plugin, restored
 from tasks.segments import bundle, calibration
 from tasks.segments import ladder as ladders
 from tasks.segments import reasons as reasoning
 from tasks.segments.bundle import Bundle, Encoder, Family
 from tasks.segments.segmenter import Assigns, Block, Represents, Rows, Segmenter
+from tasks.sequences import encoder
+from tasks.sequences.vocabulary import Speaks
 from tasks.vectors.blocks import feature_block
 from tasks.vectors.blocks import text_block as text_values
 from tasks.vectors.encoder import load_encoder
@@ -62,20 +64,26 @@ def segmenter(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "a
 def blocks(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "auto") -> tuple[Block, ...]:
     """The feature blocks of a bundle, in the order of training, texts last."""
     manifest = bundle_.manifest
-    made = [family_block(family, bundle_.states[bundle.family_state(family.family)]) for family in manifest.families]
-    if manifest.texts is not None and manifest.encoder is not None:
-        config = restored(TextsConfig, manifest.texts, "texts")
-        vectors = lookup or lazy_lookup(manifest.encoder, device)
-        made.append(text_block(bundle_.states[bundle.TEXTS], config, vectors, manifest.encoder.dimension))
+    states = [(family, bundle_.states[bundle.family_state(family.family)]) for family in manifest.families]
+    if manifest.texts is None or manifest.encoder is None:
+        return tuple(family_block(family, state) for family, state in states)
+    config = restored(TextsConfig, manifest.texts, "texts")
+    vectors = lookup or lazy_lookup(manifest.encoder, device)
+    speaks = Speaks(config, vectors, manifest.encoder.dimension) if config.consumed_weight else None
+    made = [family_block(family, state, speaks) for family, state in states]
+    made.append(text_block(bundle_.states[bundle.TEXTS], config, vectors, manifest.encoder.dimension))
     return tuple(made)
 
 
-def family_block(family: Family, state: State) -> Block:
-    """One feature family as a block."""
-    module = plugin("features", family.family)
-    config = restored(module.Config, family.config, f"features.{family.family}")
-    build = partial(_features, module.transform, state, config, family)
-    return Block(family.family, family.columns, len(family.columns), tuple(module.REQUIRES), build)
+def family_block(family: Family, state: State, speaks: Speaks | None = None) -> Block:
+    """One feature family, or encoder of behaviour, as a block; `speaks`: the texts of items."""
+    folder, module = block(family.family)
+    config = restored(module.Config, family.config, f"{folder}.{family.family}")
+    learned = folder == "behaviour_encoders"
+    transform = partial(encoder.transform, speaks=speaks) if learned else module.transform
+    requires = encoder.REQUIRES if learned else tuple(module.REQUIRES)
+    build = partial(_features, transform, state, config, family)
+    return Block(family.family, family.columns, len(family.columns), requires, build)
 
 
 def text_block(state: State, config: TextsConfig, lookup: Lookup, dimension: int) -> Block:

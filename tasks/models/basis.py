@@ -9,11 +9,12 @@ from schemas.tables import Bucket
 from tasks.models.assemble import segmenter
 from tasks.models.scored import cached_lookup
 from tasks.plugins.contracts import offers
-from tasks.plugins.find import plugin
+from tasks.plugins.find import block
 from tasks.representation import from_state
 from tasks.segments import bundle as bundles
 from tasks.segments.bundle import Bundle
 from tasks.selection.choose import SILENT, UNKNOWN, VARIANCE
+from tasks.sequences.encoder import unknown
 from tasks.stores.book import Day
 from tasks.stores.buckets import count, parallel, read_bucket
 from tasks.vectors.blocks import TEXT_BLOCK
@@ -86,9 +87,11 @@ def _unknown(bundle: Bundle, bucket: Bucket, day: Day) -> dict[str, tuple[float,
     """Rows of the bucket that each family does not know, and how many it looked at."""
     found: dict[str, tuple[float, float]] = {}
     for family in bundle.manifest.families:
-        module = plugin("features", family.family)
-        if offers("features", module, "unknown") and all(name in bucket for name in module.REQUIRES):
-            state, config = bundle.states[bundles.family_state(family.family)], module.Config(**family.config)
+        folder, module = block(family.family)
+        state, config = bundle.states[bundles.family_state(family.family)], module.Config(**family.config)
+        if folder == "behaviour_encoders":
+            found |= {f"{family.family}.{what}": pair for what, pair in unknown(bucket, state, day.as_of).items()}
+        elif offers("features", module, "unknown") and all(name in bucket for name in module.REQUIRES):
             told = module.unknown(bucket, state, config, day.as_of)
             found |= {f"{family.family}.{what}": pair for what, pair in told.items()}
     return found

@@ -13,7 +13,7 @@ from tasks.models.assemble import segmenter
 from tasks.models.basis import coverage
 from tasks.models.keep import BUNDLE
 from tasks.models.scored import assign_all, champion, filled_lookup
-from tasks.plugins.find import plugin
+from tasks.plugins.find import block, plugin
 from tasks.segments import bundle as bundles
 from tasks.segments.bundle import Bundle
 from tasks.stores import pointer
@@ -121,8 +121,11 @@ def colours_of(day: Day, live: pointer.Live) -> dict[str, str]:
 def recipe(standing: Standing, home: str) -> dict[str, Any]:
     """The config sections by which a model makes vectors, as its bundle remembers them."""
     manifest = bundles.load(Path(home) / standing.bundle / BUNDLE).manifest
-    families = tuple(plugin("features", one.family).Config(**one.config) for one in manifest.families)
-    found: dict[str, Any] = {"features": families, "represent": RepresentConfig(**manifest.represent), "texts": None}
+    found: dict[str, Any] = {"features": (), "behaviour_encoders": ()}
+    for one in manifest.families:
+        folder, module = block(one.family)
+        found[folder] = (*found[folder], module.Config(**one.config))
+    found |= {"represent": RepresentConfig(**manifest.represent), "texts": None}
     if manifest.texts is not None and manifest.encoder is not None:
         encoder = plugin("encoders", manifest.encoder.kind).Config(**manifest.encoder.config)
         found |= {"texts": TextsConfig(**manifest.texts), "encoder": encoder}

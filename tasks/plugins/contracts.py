@@ -4,7 +4,7 @@
 protocol of its own, `May…`, and is asked for by `offers`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -14,6 +14,7 @@ from schemas.config import EvaluateConfig, Section
 from schemas.evaluation import EvaluationContext, FittedClusterer
 from schemas.interactions import Interactions, Items
 from schemas.reports import Metric
+from schemas.sequences import Sequences
 from schemas.tables import Bucket
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import scipy.sparse as sp
 
-Family = Literal["sources", "features", "encoders", "clusterers", "metrics", "recommenders"]
+Family = Literal["sources", "features", "encoders", "behaviour_encoders", "clusterers", "metrics", "recommenders"]
 
 
 class Source(Protocol):
@@ -115,6 +116,34 @@ class MayEncoder(Protocol):
         ...
 
 
+class BehaviourEncoder(Protocol):
+    """A model that learns from what users did, in order, and turns each user into a vector."""
+
+    Config: type[Section]
+
+    def fit(
+        self,
+        sequences: Iterable[Sequences],
+        items: Items,
+        config: Any,
+        rng: "np.random.Generator",
+        device: str = "cpu",
+        *,
+        init: "Mapping[str, np.ndarray] | None" = None,
+        progress: Any = None,
+    ) -> Any:
+        """Trains on streamed buckets of users; init are the arrays of another, whose items are the first of these.
+
+        What comes back has `encode(sequences, new=None) -> (n, d) float32` and `arrays()`; `progress` hears
+        (done, of), and where it also has `load` and `save`, keeps what a training that was killed goes on from.
+        """
+        ...
+
+    def from_arrays(self, arrays: "Mapping[str, np.ndarray]", config: Any) -> Any:
+        """What `arrays()` of a fitted one gave, as a fitted one that can encode."""
+        ...
+
+
 class Clusterer(Protocol):
     """An algorithm that finds groups of vectors."""
 
@@ -170,6 +199,7 @@ MUST: dict[Family, type] = {
     "sources": Source,
     "features": Feature,
     "encoders": Encoder,
+    "behaviour_encoders": BehaviourEncoder,
     "clusterers": Clusterer,
     "metrics": MetricOf,
     "recommenders": Recommender,

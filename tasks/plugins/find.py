@@ -65,6 +65,12 @@ def module_of(family: Family, config: Section) -> ModuleType:
     return plugin(family, kind_of(config))
 
 
+def block(kind: str) -> tuple[Family, ModuleType]:
+    """The plugin that makes a block of a user's vector: an encoder of behaviour, or else a feature family."""
+    family: Family = "behaviour_encoders" if kind in modules("behaviour_encoders") else "features"
+    return family, plugin(family, kind)
+
+
 def settle() -> None:
     """Imports torch here and now, before tasks run in threads: SciPy trips over a torch that another thread imports."""
     importlib.import_module("torch")

@@ -104,12 +104,14 @@ PHRASES: dict[str, Phrase] = {
 }
 _COMMUNITY = "social.social_community_"
 _OPAQUE = ("collaborative", "social_axis_")
+_COORDINATE = re.compile(r"^([a-z0-9_]+)\.\1_\d+$")
+"""A column that is its block's name and a number."""
 
 
 def opaque(name: str) -> bool:
     """Whether a feature is a coordinate that no words can tell, such as a factor or a hash."""
     family, _, column = name.partition(".")
-    return column.startswith(_OPAQUE) or family in _OPAQUE or "#" in column
+    return column.startswith(_OPAQUE) or family in _OPAQUE or "#" in column or bool(_COORDINATE.match(name))
 
 
 def is_share(name: str) -> bool:

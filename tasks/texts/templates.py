@@ -1,8 +1,11 @@
 """The text of an item, from its columns through the template in the config."""
 
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from schemas.config import TextsConfig
 from schemas.errors import UsageError
@@ -76,6 +79,17 @@ def item_texts(items: "pl.DataFrame", config: TextsConfig) -> "pl.DataFrame":
     normal = normalise_all(made.get_column(TEXT).to_list())
     texts = pl.Series(TEXT, [normal[text] for text in made.get_column(TEXT).to_list()], dtype=pl.String)
     return made.with_columns(texts).filter(pl.col(TEXT) != "")
+
+
+def item_vectors(table: "pl.DataFrame", config: TextsConfig, dimension: int, lookup: Callable[..., Any]) -> np.ndarray:
+    """(items, dimension) float32 vectors of items' texts, rows of zeros for items without a text."""
+    texts = item_texts(table, config)
+    place = {item: row for row, item in enumerate(table[ITEM_ID].to_list())}
+    rows = [place[item] for item in texts[ITEM_ID].to_list()]
+    out = np.zeros((len(table), dimension), np.float32)
+    if rows:
+        out[rows] = lookup(texts[texts.columns[-1]].to_list())
+    return out
 
 
 def _as_text(column: "pl.Series") -> "pl.Series":

@@ -25,6 +25,9 @@ from tasks.vectors.policies import by_output, counted_by
 if TYPE_CHECKING:
     import polars as pl
 
+ISOMETRIC = "isometric"
+"""In a state's meta: whether the columns of its block share one unit."""
+
 
 def fit_family(
     tables: Refs,
@@ -164,6 +167,7 @@ def fit_representation(
         columns[TEXT_BLOCK] = tuple(map(str, range(texts.encoder["dimension"])))
     known = contents(refs)
     counted = counted_by(features)
+    config = _one_unit(config, features)
     digest = fingerprint("represent", known, columns, config, *map(dict, policies), counted, run.seed, run.code_version)
 
     def learn() -> State:
@@ -182,6 +186,13 @@ def fit_representation(
         digest=keys,
     )
     return Fitted(state=state, output=output)
+
+
+def _one_unit(config: RepresentConfig, features: Mapping[str, Fitted]) -> RepresentConfig:
+    """The config with the blocks whose states say that their columns share one unit among the isometric ones."""
+    told = (kind for kind, made in features.items() if load_state(made.state).meta.get(ISOMETRIC))
+    more = tuple(kind for kind in told if kind not in config.isometric)
+    return config.model_copy(update={"isometric": (*config.isometric, *more)}) if more else config
 
 
 def vectorizer(state: State, config: RepresentConfig) -> "Callable[[Bucket], pl.DataFrame]":

@@ -12,7 +12,7 @@ from schemas.tables import CATEGORIES, ITEM_ID, ITEMS
 from tasks.segments.bundle import Encoder
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_table
-from tasks.texts.templates import item_texts
+from tasks.texts.templates import item_vectors
 from tasks.vectors.encoder import cache_of, encode, recorded
 
 if TYPE_CHECKING:
@@ -51,18 +51,7 @@ def known_items(day: Day, ids: "pl.Series", texts: TextsConfig | None, speaks: E
 def _vectors(day: Day, texts: TextsConfig, speaks: Encoder, table: "pl.DataFrame") -> np.ndarray:
     """(items, d) vectors of the items' texts, in the encoder that speaks for users; texts it lacks are encoded now."""
     encoder = recorded(speaks, day.settings.execution.device)
-    return vectors(table, texts, encoder.facts["dimension"], _lookup(day, encoder))
-
-
-def vectors(table: "pl.DataFrame", config: TextsConfig, dimension: int, lookup: Callable[..., Any]) -> np.ndarray:
-    """(items, dimension) float32 vectors of items' texts, rows of zeros for items without a text."""
-    texts = item_texts(table, config)
-    place = {item: row for row, item in enumerate(table[ITEM_ID].to_list())}
-    rows = [place[item] for item in texts[ITEM_ID].to_list()]
-    out = np.zeros((len(table), dimension), np.float32)
-    if rows:
-        out[rows] = lookup(texts[texts.columns[-1]].to_list())
-    return out
+    return item_vectors(table, texts, encoder.facts["dimension"], _lookup(day, encoder))
 
 
 def _lookup(day: Day, encoder: Any) -> Callable[[list[str]], np.ndarray]:

@@ -1,0 +1,265 @@
+"""A fitted encoder of behaviour: from histories to vectors, by one code in training, in batches and online.
+
+Vectors are computed in float64 and rounded to multiples of 2^-16: products of one row and of many differ by their last
+bits, which rounding takes away, so a user has the same vector alone and among a million.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from schemas.errors import DataError
+from schemas.interactions import Items
+from schemas.sequences import Sequences
+from tasks.behaviour_encoders._batches import Batch, gap_codes, padded
+from tasks.behaviour_encoders._net import Catalogue, network, shares, started, still
+from tasks.behaviour_encoders._objectives import OBJECTIVES, Model, last
+from tasks.behaviour_encoders._train import Progress, train
+
+if TYPE_CHECKING:
+    import torch
+
+    from tasks.behaviour_encoders._config import EncoderConfig
+
+Body = Callable[[Any], "torch.nn.Module"]
+_NET, TABLE, TEXTS, CATEGORIES = "net.", "table", "texts", "categories"
+TURN, SHIFT = "turn", "shift"
+_GRID = 65536.0
+_BATCH = 256
+
+
+class FittedEncoder:
+    """Reads the newest events of users.
+
+    Attributes:
+        losses: Mean loss of each epoch, empty after a reload.
+        score: Validation of the parameters that were kept; NaN where there is none.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], config: Any, body: Body, both_ways: bool = False) -> None:
+        """Takes what `arrays` gave.
+
+        Raises:
+            DataError: the arrays are not those of such an encoder.
+        """
+        self._arrays, self._config, self._body, self._both_ways = dict(arrays), config, body, both_ways
+        self.losses: list[float] = []
+        self.score = float("nan")
+        wanted = {TABLE, TEXTS, CATEGORIES}
+        if missing := wanted - self._arrays.keys():
+            raise DataError(f"behaviour encoder: no array {', '.join(sorted(missing))}; retrain")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Parameters of the network by name, and embeddings: of (m, d) items, of what texts and categories add."""
+        return dict(self._arrays)
+
+    def encode(self, sequences: Sequences, new: Items | None = None) -> np.ndarray:
+        """(n, d) float32 vectors of histories; NaN for a user without events.
+
+        Args:
+            sequences: Codes below m are items of the fit; m + j is row j of `new`.
+            new: Items that the fit did not see, with the same coordinates of texts and the same categories.
+        """
+        import torch
+
+        out = np.full((len(sequences), self._config.dimension), np.nan, np.float32)
+        gaps, table = gap_codes(sequences), self._table(new)
+        lengths = np.minimum(sequences.lengths, self._config.max_length)
+        order = np.argsort(lengths, kind="stable")[int((lengths == 0).sum()) :]
+        with torch.no_grad():
+            for at in range(0, len(order), _BATCH):
+                some = order[at : at + _BATCH]
+                ends = sequences.starts[some + 1]
+                states = self._read(padded(sequences, gaps, ends - lengths[some], ends), table)
+                out[some] = np.round(states * _GRID) / _GRID
+        return out
+
+    def _read(self, batch: Batch, table: np.ndarray) -> np.ndarray:
+        """(B, d) float64 states of one batch."""
+        import torch
+
+        items = torch.from_numpy(table[batch.items])
+        known, lengths = batch.tensors(torch.device("cpu")), batch.lengths
+        if self._both_ways:  # what would come next, as what training hid
+            items, known, lengths = _asked(self._net, items, batch)
+        states = self._net(items, known, self._both_ways, still, 0.0)
+        found: np.ndarray = last(states, lengths).numpy()
+        if TURN not in self._arrays:
+            return found
+        turn, shift = (self._arrays[name].astype(np.float64) for name in (TURN, SHIFT))
+        return np.einsum("ni,ij->nj", found, turn) + shift
+
+    def turned(self, turn: np.ndarray, shift: np.ndarray) -> "FittedEncoder":
+        """The same encoder, whose vectors are x·turn + shift; a turn that it has already is followed by this one.
+
+        Args:
+            turn: (d, d) orthogonal.
+            shift: (d,).
+        """
+        if TURN in self._arrays:
+            turn, shift = self._arrays[TURN] @ turn, self._arrays[SHIFT] @ turn + shift
+        there = {TURN: np.asarray(turn, np.float64), SHIFT: np.asarray(shift, np.float64)}
+        return FittedEncoder({**self._arrays, **there}, self._config, self._body, self._both_ways)
+
+    @cached_property
+    def _net(self) -> Any:
+        import torch
+
+        own = {name.removeprefix(_NET): value for name, value in self._arrays.items() if name.startswith(_NET)}
+        kinds = own["kinds.weight"].shape[0] - 1
+        with torch.device("meta"):
+            net = network(self._body(self._config), kinds, self._config.dimension)
+        net.to_empty(device="cpu")
+        try:
+            net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in own.items()})
+        except RuntimeError as error:
+            raise DataError(f"behaviour encoder: the arrays are not those of its config ({error}); retrain") from error
+        return net.double().eval()
+
+    def _table(self, new: Items | None) -> np.ndarray:
+        """Embeddings of the items of the fit and of the new ones, and last that of an unknown item, in float64."""
+        own = self._arrays[TABLE].astype(np.float64)
+        more = np.zeros((0 if new is None else len(new), own.shape[1]))
+        if new is not None and len(new):
+            more += self.content(new)
+        return np.concatenate([own, more, np.zeros((1, own.shape[1]))])
+
+    def content(self, items: Items) -> np.ndarray:
+        """(u, d) float64: what follows from the items' texts and categories alone."""
+        made = np.zeros((len(items), self._arrays[TABLE].shape[1]))
+        texts, categories = self._arrays[TEXTS].astype(np.float64), self._arrays[CATEGORIES].astype(np.float64)
+        if len(texts) and items.vectors is not None:
+            made += np.einsum("it,td->id", items.vectors.astype(np.float64), texts)
+        if len(categories) and items.categories is not None:
+            made += shares(items, np.arange(len(items))) @ categories
+        return made
+
+
+def _asked(net: Any, items: Any, batch: Batch) -> tuple[Any, Any, np.ndarray]:
+    """The batch with a hidden item after each history."""
+    import torch
+
+    rows, lengths = np.arange(len(batch.lengths)), batch.lengths
+    one = np.zeros((len(rows), 1), np.int64)
+    items_, kinds, gaps = (np.concatenate([part, one], 1) for part in (batch.items, batch.kinds, batch.gaps))
+    longer = Batch(items_, kinds, gaps, lengths + 1)
+    wide = torch.cat([items, torch.zeros(len(rows), 1, items.shape[2], dtype=items.dtype)], 1)
+    wide[rows, lengths] = net.hidden
+    return wide, longer.tensors(torch.device("cpu")), longer.lengths
+
+
+def fit(
+    sequences: Iterable[Sequences],
+    items: Items,
+    config: "EncoderConfig",
+    rng: np.random.Generator,
+    device: str,
+    make: tuple[Body, str],
+    more: tuple[Mapping[str, np.ndarray] | None, Progress | None],
+) -> FittedEncoder:
+    """Trains a body on streamed histories.
+
+    Args:
+        sequences: Buckets of users; read again for every epoch.
+        items: What the codes stand for.
+        config: The encoder's.
+        rng: Where parameters start, and the order of everything.
+        device: A torch device.
+        make: The body, and the objective that it learns by.
+        more: Arrays of an encoder to start from (its items are the first of these); and what hears of progress, which
+            may also keep what a killed training goes on from: see `Keep`.
+
+    Raises:
+        DataError: there is nothing to learn from, or the loss is no number any more.
+    """
+    import torch
+
+    (body, objective), (init, progress) = make, more
+    counts, kinds = _counted(sequences, len(items))
+    start = started(lambda: network(body(config), kinds, config.dimension), rng)
+    own = _embeddings(items, config, rng)
+    if init is not None:
+        _warmed(start, own, init, items)
+    place = torch.device(device)
+    net = start.to(place)
+    leaves = {name: torch.nn.Parameter(torch.from_numpy(value).to(place)) for name, value in own.items()}
+    catalogue = Catalogue(leaves[TABLE], leaves[TEXTS], leaves[CATEGORIES], items)
+    drawn = (counts + 1.0) ** config.negatives_power
+    both_ways = objective == "masked"
+    model = Model(net, catalogue, drawn / drawn.sum(), both_ways, config)
+    course = train(model, sequences, OBJECTIVES[objective], int(rng.integers(2**62)), progress)
+    made = FittedEncoder(_arrays(model, items), config, body, both_ways)
+    made.losses, made.score = course.losses, course.score if np.isfinite(course.score) else float("nan")
+    return made
+
+
+def _counted(sequences: Iterable[Sequences], items: int) -> tuple[np.ndarray, int]:
+    """(m,) how often each item stands in the histories, and how many kinds of events there are."""
+    counts, kinds, events = np.zeros(items, np.int64), 0, 0
+    for one in sequences:
+        counts += np.bincount(one.items[one.items >= 0], minlength=items)
+        kinds, events = max(kinds, int(one.kinds.max(initial=-1)) + 1), events + len(one.items)
+    if not events or not items:
+        raise DataError("behaviour encoder: no events of known items; switch it off (behaviour_encoders: [])")
+    return counts, kinds
+
+
+def _embeddings(items: Items, config: "EncoderConfig", rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Where the embeddings of items start."""
+    d = config.dimension
+    t = 0 if items.vectors is None else items.vectors.shape[1]
+    c = 0 if items.categories is None else items.categories.shape[1]
+
+    def drawn(rows: int, inputs: int) -> np.ndarray:
+        return (rng.standard_normal((rows, d)) / max(inputs, 1) ** 0.5).astype(np.float32)
+
+    return {TABLE: drawn(len(items), d), TEXTS: drawn(t, d), CATEGORIES: drawn(c, d)}
+
+
+def _warmed(net: "torch.nn.Module", own: dict[str, np.ndarray], init: Mapping[str, np.ndarray], items: Items) -> None:
+    """Puts what another encoder learned in place of where this one starts, as far as it goes.
+
+    Items that the other did not know begin at what follows from their content, as it would have read them.
+    """
+    import torch
+
+    parameters = dict(net.named_parameters())
+    for name, value in init.items():
+        if name in (TURN, SHIFT):  # of its vectors, not of what learned them
+            continue
+        here = own[name] if name in own else parameters.get(name.removeprefix(_NET))
+        if here is None or here.shape[1:] != value.shape[1:] or (here.ndim and here.shape[0] < value.shape[0]):
+            raise DataError(f"behaviour encoder: {name} of the one to start from has shape {value.shape}; start anew")
+    for name, parameter in parameters.items():
+        value = init[f"{_NET}{name}"]
+        with torch.no_grad():
+            parameter[: len(value)] = torch.from_numpy(np.array(value))
+    for name in (TEXTS, CATEGORIES):
+        own[name][: len(init[name])] = init[name]
+    known = len(init[TABLE])
+    own[TABLE][known:] = 0
+    content = _content(own, items, own[TABLE].shape[1])
+    own[TABLE][:known] = init[TABLE] - content[:known]
+
+
+def _content(own: Mapping[str, np.ndarray], items: Items, d: int) -> np.ndarray:
+    """(m, d) float32: what follows from the content of items by embeddings of texts and categories."""
+    made = np.zeros((len(items), d), np.float32)
+    if len(own[TEXTS]) and items.vectors is not None:
+        made += items.vectors @ own[TEXTS]
+    if len(own[CATEGORIES]) and items.categories is not None:
+        made += shares(items, np.arange(len(items))) @ own[CATEGORIES]
+    return made
+
+
+def _arrays(model: Model, items: Items) -> dict[str, np.ndarray]:
+    import torch
+
+    with torch.no_grad():
+        learned = {name: value.detach().cpu().numpy() for name, value in model.items.parameters().items()}
+        own = {TEXTS: learned["texts"], CATEGORIES: learned["categories"]}
+        table = learned["own"] + _content(own, items, learned["own"].shape[1])
+        net = {f"{_NET}{name}": value.detach().cpu().numpy().copy() for name, value in model.net.named_parameters()}
+    return {**net, TABLE: table.astype(np.float32), **own}

@@ -1,0 +1,140 @@
+"""Trains an encoder of behaviour on streamed histories, and encodes every user with it.
+
+One that starts from the live model's has its vectors turned into the live model's space, by the orthogonal map that
+fits the users whose behaviour did not change.
+"""
+
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from schemas.artifacts import Fitted, RunContext, State
+from schemas.config import Section, TextsConfig, kind_of
+from schemas.execution import ExecutionConfig
+from schemas.runs import Embedded
+from schemas.sequences import Sequences
+from schemas.tables import ITEMS
+from tasks.disk.artifacts import fingerprint
+from tasks.execution.scheduler import Progress
+from tasks.numerics.procrustes import procrustes
+from tasks.plugins.find import module_of
+from tasks.segments.bundle import Encoder
+from tasks.sequences.encoder import COLUMNS, ENCODER, arrays_of, transform
+from tasks.sequences.stream import Resumed, Stream
+from tasks.sequences.vocabulary import Known, Speaks, described, rows_of, vocabulary
+from tasks.stores.buckets import Refs, read_table
+from tasks.texts.templates import item_texts
+from tasks.vectors.encoder import cache_of, encode, recorded
+from tasks.vectors.features import ISOMETRIC
+from tasks.vectors.learner import Learner, keep_state
+
+_ANCHORS = 20  # users per dimension: a turn of d dimensions has d (d - 1) / 2 angles
+
+
+def fit_behaviour(
+    tables: Refs,
+    config: Section,
+    texts: Embedded | None,
+    run: RunContext,
+    execution: ExecutionConfig,
+    live: tuple[State, datetime] | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Trains an encoder on a slice of everyone's history and encodes every user of it.
+
+    Args:
+        tables: Input tables by name.
+        config: A `Config` of `tasks/behaviour_encoders`.
+        texts: The text block, whose encoder also reads what items are called; None: items have no texts.
+        run: Gives as_of, seed, code version and the state folder.
+        execution: Where the work runs.
+        live: What the live model's encoder of the kind learned, and until when it had seen; None: starts anew.
+        progress: Hears (done, of).
+    """
+    kind, speaks = kind_of(config), _speaks(texts, run.home)
+    told = None if texts is None else texts.encoder["fingerprint"]
+    before = live if live is not None and config.warm else None  # type: ignore[attr-defined]
+    learner = Learner(module_of("behaviour_encoders", config), kind, config, tables, run, execution)
+    start = None if before is None else (fingerprint(_told_apart(before[0])), before[1])
+    digest = fingerprint("behaviour", learner.keys("fit", told, clockless=True), run.seed, start)
+
+    def learn() -> State:
+        if texts is not None and speaks is not None and ITEMS.name in tables:
+            _fill(tables, texts, speaks, run, execution)
+        kept = Resumed(run.home, digest, progress)
+        made = _learned(learner, speaks, before, kept)
+        kept.done()
+        return made
+
+    state = keep_state(run, f"state-{kind}", digest, learn)
+    transformed = partial(transform, config=config, as_of=run.as_of, speaks=speaks)
+    return Fitted(state=state, output=learner.apply(f"behaviour-{kind}", state, transformed, (told,), None))
+
+
+def _learned(
+    learner: Learner, speaks: Speaks | None, before: tuple[State, datetime] | None, progress: Progress
+) -> State:
+    """Trains, turns into the live model's space where there is one, and packs."""
+    config, run, tables = learner.config, learner.run, learner.tables
+    known = vocabulary(learner, None if before is None else Known.of(before[0]))
+    things = described(rows_of(tables, known.items), known, speaks)
+    stream = Stream(tables, known, run.as_of)
+    init = None if before is None else arrays_of(before[0])
+    rng, device = np.random.default_rng(run.seed), _device(learner.execution.device)
+    module = module_of("behaviour_encoders", config)
+    encoder = module.fit(stream, things, config, rng, device, init=init, progress=progress)
+    score, epochs = encoder.score, len(encoder.losses)
+    anchors = 0
+    if before is not None:
+        encoder, anchors = _turned(encoder, before, stream, module.from_arrays(init, config))
+    columns = [f"{kind_of(config)}_{j:02d}" for j in range(config.dimension)]  # type: ignore[attr-defined]
+    facts = {"validation": None if np.isnan(score) else score, "epochs": epochs, "anchors": anchors}
+    arrays = {f"{ENCODER}{name}": value for name, value in encoder.arrays().items()}
+    return State({**arrays, **known.arrays()}, {COLUMNS: columns, ISOMETRIC: True, **facts})
+
+
+def _turned(encoder: Any, before: tuple[State, datetime], stream: Stream, old: Any) -> tuple[Any, int]:
+    """The encoder in the live model's space, and how many users say how; too few: as it is."""
+    then, now = [], []
+    items = len(Known.of(before[0]).items)
+    for one in stream.unchanged(before[1]):
+        was = Sequences(one.starts, np.where(one.items < items, one.items, -1), one.kinds, one.times)
+        then.append(old.encode(was).astype(np.float64))
+        now.append(encoder.encode(one).astype(np.float64))
+    left, right = np.concatenate(now), np.concatenate(then)
+    there = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
+    left, right = left[there], right[there]
+    if len(left) < _ANCHORS * left.shape[1]:
+        return encoder, 0
+    turn, shift = procrustes(left, right)
+    return encoder.turned(turn, shift), len(left)
+
+
+def _speaks(texts: Embedded | None, home: str) -> Speaks | None:
+    """The texts of items, where users speak by them too."""
+    if texts is None:
+        return None
+    config, encoder = TextsConfig(**texts.config), texts.encoder
+    if not config.consumed_weight:
+        return None
+    return Speaks(config, cache_of(recorded(Encoder(**encoder)), home).get, encoder["dimension"])
+
+
+def _fill(tables: Refs, texts: Embedded, speaks: Speaks, run: RunContext, execution: ExecutionConfig) -> None:
+    """Encodes what items are called that the cache lacks."""
+    told = item_texts(read_table(tables[ITEMS.name]), speaks.config)
+    encode(told[told.columns[-1]].to_list(), recorded(Encoder(**texts.encoder), execution.device), run.home, execution)
+
+
+def _told_apart(state: State) -> list[str]:
+    """What tells a state from others."""
+    return [f"{name} {sha256(state.arrays[name].tobytes()).hexdigest()}" for name in sorted(state.arrays)]
+
+
+def _device(name: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
