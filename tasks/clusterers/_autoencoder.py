@@ -139,11 +139,10 @@ class Autoencoders:
         """
         import torch
 
-        schedule, depth = self.schedule, self.depth
+        schedule, weight, depth = self.schedule, self.schedule.weight, self.depth
         self.centroids = torch.tensor(centroids, dtype=torch.float32, device=self.device).requires_grad_()
         self.units = torch.tensor(units, dtype=torch.float32, device=self.device)
-        alone = schedule.weight is None
-        learning = [*self._parameters(depth if alone else None), self.centroids]
+        learning = [*self._parameters(depth if weight is None else None), self.centroids]
         optimiser, before = self._optimiser(learning), self.labels()
         stream = self._endless()
         for _ in range(schedule.rounds):
@@ -152,7 +151,7 @@ class Autoencoders:
             for _ in range(schedule.steps):
                 rows = next(stream)
                 loss = divergence(_chosen(targets, rows), self._shares(self.through(self.X[rows], 0, depth)))
-                self._step(optimiser, loss if alone else self._restored(rows) + schedule.weight * loss)
+                self._step(optimiser, loss if weight is None else self._restored(rows) + weight * loss)
             self._check(self.reconstruction())
             now = self.labels()
             if bool(((now != before).float().mean(1) <= schedule.settled).all()):
@@ -210,10 +209,8 @@ class Autoencoders:
         Raises:
             DataError: a loss is not finite, or higher than at the start and than the mean of all rows would give.
         """
-        most = self.start.clamp(min=1.0) * (
-            1.0 if self.centroids is None or self.schedule.weight is not None else np.inf
-        )
-        bad = ~(losses.isfinite() & (losses <= most)).cpu().numpy()
+        free = self.centroids is not None and self.schedule.weight is None  # DEC forgets what rows look like
+        bad = ~(losses.isfinite() & (free | (losses <= self.start.clamp(min=1.0)))).cpu().numpy()
         if bad.any():
             fit = int(bad.argmax())
             raise DataError(
@@ -224,7 +221,8 @@ class Autoencoders:
 
 def student(codes: "torch.Tensor", centroids: "torch.Tensor", units: "torch.Tensor") -> "torch.Tensor":
     """Soft assignments (s, m, k): Student's t of one degree of freedom round each centroid, rows sum to 1."""
-    squares = (codes[:, :, None] - centroids[:, None]).square().sum(3)
+    sizes = codes.square().sum(2, keepdim=True) + centroids.square().sum(2)[:, None]
+    squares = (sizes - 2 * codes @ centroids.mT).clamp(min=0)
     kernel = 1.0 / (1.0 + squares / units.square()[:, None, None])
     return kernel / kernel.sum(2, keepdim=True)
 
