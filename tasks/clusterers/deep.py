@@ -121,7 +121,7 @@ def fit(
     """
     check_k(X.shape[0], config.k)
     X = X if is_dask(X) else check_rows(X)
-    taught, cut = calm(sample_rows(X, config.sample, rng))
+    taught, cut = calm(sample_rows(X, max(config.sample, config.k), rng))
     starts = None if init is None or not len(init) else seeds(taught, config.k, rng, init)
     rows = points(taught, config.space)
     frame = rows.mean(axis=0), float(np.sqrt(rows.var(axis=0).mean())) or 1.0

@@ -164,3 +164,8 @@ def test_distances_have_the_unit_of_the_space_that_they_are_told_in():
         found = fit(X, k=4, space=space)
         spread = np.var(rows, axis=0, dtype=np.float64).sum()
         np.testing.assert_allclose(np.var(found.encode(X), axis=0).sum(), spread, rtol=1e-3)
+
+
+def test_a_sample_is_never_smaller_than_the_segments_are_many():
+    X, _ = draw(n=300)
+    assert fit(X, k=150, sample=100, epochs=1, rounds=0).labels.max() > 100
