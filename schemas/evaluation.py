@@ -68,6 +68,7 @@ class EvaluationContext:
         heldout: interactions for held-out lift; None where there are no events.
         heldout_labels: Labels of the candidate fitted on the train slice only, (n,) or (seeds, n).
         truth: (n,) known labels, −1 unknown; None where none are given.
+        fits: (s, n) labels of all fits that the algorithm made from other seeds; None: it makes one.
     """
 
     X: "np.ndarray"
@@ -78,3 +79,4 @@ class EvaluationContext:
     heldout: HeldOut | None = None
     heldout_labels: "np.ndarray | None" = None
     truth: "np.ndarray | None" = None
+    fits: "np.ndarray | None" = None

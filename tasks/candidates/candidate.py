@@ -25,8 +25,8 @@ WARM_STEPS = 3
 """Lloyd iterations of a fit that starts from the champion's members."""
 LABELS, TRAINED, FITTED, WARNINGS = "labels", "trained", "fitted.", "warnings"
 EXTRAS = "extras."
-CURVES = ("k_distances", "eps", "linkage")
-"""What a fit leaves behind for figures, where the algorithm has it."""
+CURVES = ("k_distances", "eps", "linkage", "fits")
+"""What a fit leaves behind for figures, where the algorithm has it; of the fits it made, all labels."""
 FIT, FIGURES = "fit", ("modularity", "report")
 """Numbers that a fit itself tells: modularity of communities; cross-validated accuracy, precision, recall and F1."""
 

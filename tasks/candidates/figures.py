@@ -11,7 +11,7 @@ from schemas.config import EvaluateConfig
 from schemas.evaluation import EvaluationContext
 from schemas.reports import Difference, EvaluationReport, Metric
 from schemas.runs import Attempt, Slices, Standing, Unfit
-from tasks.candidates.candidate import FIT, LABELS, TRAINED, WARNINGS, refitter
+from tasks.candidates.candidate import EXTRAS, FIT, LABELS, TRAINED, WARNINGS, refitter
 from tasks.candidates.ground import ground
 from tasks.candidates.heldout import VALIDATION, heldout
 from tasks.candidates.lessons import truth_labels
@@ -78,6 +78,7 @@ def _measure(
         heldout=heldout(day.tables, matrix(attempt.users)[0], VALIDATION, config.events) if config.lift else None,
         heldout_labels=load_state(attempt.trained).arrays[TRAINED],
         truth=truth_labels(day.tables, users, config.truth_column),
+        fits=state.arrays.get(f"{EXTRAS}fits"),
     )
     found, hits = measure(context, config)
     told = {f"{FIT}.{name}": Metric.of(name, value, len(users)) for name, value in state.meta[FIT].items()}

@@ -65,7 +65,7 @@ def stability(
     for turn in range(refits):
         rows = rng.integers(len(base.codes), size=len(base.codes))
         other = encode(refit(rows, int(rng.integers(2**31))), len(base.codes))
-        rand[turn] = adjusted_rand(contingency(with_noise(base), with_noise(other)))
+        rand[turn] = agreed(base, other)
         table = contingency(base, other)
         union = base.counts[:, None] + other.counts - table
         overlaps[turn] = (table / union).max(axis=1, initial=0.0)
@@ -85,6 +85,11 @@ def with_noise(codes: Codes) -> Codes:
 def contingency(a: Codes, b: Codes) -> np.ndarray:
     """(k_a, k_b) float64 numbers of users in both segments; users who are noise on either side are left out."""
     return np.asarray((one_hot(a.codes, a.k).T @ one_hot(b.codes, b.k)).todense())
+
+
+def agreed(a: Codes, b: Codes) -> float:
+    """Adjusted Rand index of two labellings of the same users, noise as one more group."""
+    return adjusted_rand(contingency(with_noise(a), with_noise(b)))
 
 
 def adjusted_rand(table: np.ndarray) -> float:

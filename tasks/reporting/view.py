@@ -227,4 +227,9 @@ def render(view: ReportView) -> str:
     def span(ends: Interval) -> str:
         return say("page.span", low=figure(ends[0]), high=figure(ends[1])) if ends else ""
 
-    return _template().render(view=view, say=say, told=say.told, span=span)
+    def spread(middle: float | None, low: float | None, high: float | None) -> str:
+        if middle is None or low is None or high is None:
+            return "–"
+        return say("page.spread", middle=figure(middle), span=span((low, high)))
+
+    return _template().render(view=view, say=say, told=say.told, span=span, spread=spread)

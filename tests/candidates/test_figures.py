@@ -22,6 +22,19 @@ def test_what_a_fit_found_odd_is_told_with_its_numbers(tmp_path):
     assert "row 7" in line
 
 
+def test_fits_from_other_seeds_are_measured_beside_the_one_that_is_kept(tmp_path):
+    X, _, _ = blobs(120)
+    day = a_day(tmp_path, {}, AS_OF, evaluate={"refits": 0, "lift": False, "seeds": 1})
+    made = slices(tmp_path, X)
+    told = {}
+    for kind, more in (("deep", {"seeds": 3, "epochs": 2, "rounds": 1}), ("kmeans", {})):
+        tried = attempt(day, Candidate(name=kind, algorithm={"kind": kind, "k": 6, **more}), made, None)
+        told[kind] = evaluate_candidate(day, tried, made, None).metrics["fits"]
+    assert told["deep"].details["count"] == 3
+    assert told["deep"].value is not None
+    assert told["kmeans"].value is None
+
+
 def measured(candidate: str, config: dict, **values: float) -> EvaluationReport:
     metrics = {name: Metric.of(name, value, 10, details={"cosine": value / 2}) for name, value in values.items()}
     return EvaluationReport(candidate=candidate, kind=config["kind"], params=config, metrics=metrics)

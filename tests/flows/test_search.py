@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.config import parse
+from tasks.stores import tables
 from tests.helpers.configs import SMALL
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
@@ -61,3 +62,20 @@ def test_a_candidate_that_cannot_be_fitted_is_refused_and_the_others_go_on(tmp_p
     assert nested(tmp_path, told)["kmeans-k5000"] == {}
     page = Path(told.report).read_text()
     assert "cannot make 5000 segments" in page[page.index("kmeans-k5000") :]
+
+
+@pytest.mark.slow
+def test_a_deep_candidate_is_registered_and_the_spread_of_its_seeds_is_told(tmp_path):
+    deep = {"kind": "deep", "k": 4, "seeds": 3, "epochs": 40}
+    grid = [{"algorithm": deep}, {"algorithm": {"kind": "kmeans", "k": 4}}]
+    told = retrained(tmp_path, search={"candidates": grid})
+    metrics = nested(tmp_path, told)
+    assert {"fits", "fits.low", "fits.high", "fits.silhouette", "fits.wcss_low"} <= metrics["deep-k4"].keys()
+    assert metrics["deep-k4"]["fits.count"] == 3
+    assert "fits" not in metrics["kmeans-k4"]
+    (page,) = (tmp_path / "reports").rglob("*.html")
+    assert "deep-k4 was fitted from 3 seeds" in page.read_text()
+    told = retrained(tmp_path / "alone", search={"candidates": grid[:1]})
+    assert told.promoted, told.verdict.failures
+    published = tables.read(str(tmp_path / "alone"), "small", "assignments")
+    assert published["segment_id"].n_unique() >= 4

@@ -333,3 +333,27 @@ def test_what_is_absent_is_left_out():
     assert "No row was set aside." in text
     assert "There is no version before to compare with." in text
     assert "global popularity" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "deep-k2 was fitted from 5 seeds"), ("zh", "deep-k2 用 5 个随机种子各拟合一次")],
+)
+def test_what_depends_on_the_seed_is_told_with_its_spread(language, words):
+    spread = {
+        "count": 5,
+        "low": 0.61,
+        "high": 0.83,
+        "silhouette": 0.22,
+        "silhouette_low": 0.21,
+        "silhouette_high": 0.24,
+    }
+    metrics = {
+        "fits": Metric(name="fits", value=0.72, n=9, details={**spread, "wcss": 12.5, "wcss_low": 11, "wcss_high": 13})
+    }
+    found = EvaluationReport(candidate="deep-k2", kind="deep", params={"k": 2}, metrics=metrics)
+    text = Page(render(view(language=language, evaluations=(found,)))).text
+    assert words in text
+    for figure in ("0.720", "0.610", "0.830", "0.220", "0.210", "0.240", "12.5"):
+        assert figure in text
+    assert words not in Page(render(view(language=language))).text
