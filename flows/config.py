@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from flows.refusals import ByKind, typed_grids
 from schemas import settings
@@ -24,7 +24,12 @@ from tasks.selection.space import check
 def _any_of(family: Family) -> Any:
     """The union of a folder's configs, told apart by `kind`."""
     union = functools.reduce(operator.or_, configs(family))
-    return Annotated[union, Field(discriminator="kind"), ByKind()]
+    return Annotated[Annotated[union, Field(discriminator="kind"), ByKind()], BeforeValidator(_kind_alone)]
+
+
+def _kind_alone(given: Any) -> Any:
+    """A word where a section is expected is the kind, with its defaults."""
+    return {"kind": given} if isinstance(given, str) else given
 
 
 if typing.TYPE_CHECKING:  # which plugins there are is known at run time alone
