@@ -129,10 +129,10 @@ def examples_of(
         return draw(bucket, state, config, run.as_of, drawing)
 
     drawn = reduce_buckets(tables, one, partial(merge, how=drawing), execution)
-    return _placed(drawn)
+    return placed(drawn)
 
 
-def _placed(drawn: Drawn) -> Examples:
+def placed(drawn: Drawn) -> Examples:
     """Pairs as places in the texts, sorted."""
     left, right = drawn.pairs[LEFT].to_list(), drawn.pairs[RIGHT].to_list()
     every = sorted({*drawn.texts[TEXT].to_list(), *left, *right})
