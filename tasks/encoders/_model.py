@@ -142,16 +142,20 @@ def _built(
     }
     if end_token and tokenizer.eos_token_id is None:
         raise UsageError(f"{folder}: the tokenizer has no end-of-text token: set `end_token: false`")
-    suffix = (tokenizer.eos_token_id,) if end_token else ()
-    tokenise = Tokeniser(
-        tokenizer,
-        config.prefix,
-        spec["max_tokens"],
-        config.long_texts == "chunk",
-        config.text_normalisation == "nfkc",
-        suffix,
-    )
+    tokenise = _tokeniser(spec, tokenizer)
     return LanguageModelEncoder(_feed(config, spec, model, tokenise, place, dtype), spec, config, tuned)
+
+
+def _tokeniser(spec: dict[str, Any], tokenizer: Any) -> Tokeniser:
+    """From texts to rows of tokens, as the facts of an encoder say."""
+    return Tokeniser(
+        tokenizer,
+        spec["prefix"],
+        spec["max_tokens"],
+        spec["long_texts"] == "chunk",
+        spec["text_normalisation"] == "nfkc",
+        (tokenizer.eos_token_id,) if spec["end_token"] else (),
+    )
 
 
 def _feed(
