@@ -21,16 +21,16 @@ class Held:
     Attributes:
         texts: (t,) trained on.
         pairs: (m, 2) both ends of which are trained on.
-        watched: (w, 2) text watched and its partner; the partner may be of any kind.
-        judged: (j, 2) text judged and its partner.
         candidates: (c,) among which partners are looked for, sorted.
+        watched: (w, 2) text watched and its partner, both candidates; the partner may be on any side.
+        judged: (j, 2) text judged and its partner.
     """
 
     texts: np.ndarray
     pairs: np.ndarray
+    candidates: np.ndarray
     watched: np.ndarray
     judged: np.ndarray
-    candidates: np.ndarray
 
     def lacks(self) -> str:
         """What there is too little of to tell a better model from a worse one; nothing where there is enough."""
@@ -53,13 +53,13 @@ def hold_out(examples: Examples, share: float, candidates: int, seed: int) -> He
     near = np.zeros(len(hashes), dtype=bool)
     near[np.argsort(splitmix64(hashes ^ np.uint64(1)), kind="stable")[:candidates]] = True
     both = np.concatenate([examples.pairs, examples.pairs[:, ::-1]])
-    asked = both[near[both[:, 1]]]
+    asked = both[near[both].all(axis=1)]
     return Held(
         texts=np.flatnonzero(~out),
         pairs=examples.pairs[~out[examples.pairs].any(axis=1)],
+        candidates=np.flatnonzero(near),
         watched=asked[watched[asked[:, 0]]],
         judged=asked[(out & ~watched)[asked[:, 0]]],
-        candidates=np.flatnonzero(near),
     )
 
 
@@ -75,34 +75,26 @@ class Judged:
     """Texts whose partners are looked for.
 
     Attributes:
-        places: (n,) texts that need a vector, places in `Examples.texts`, sorted.
-        all: Those texts.
-        asked: (m, 2) text and partner, places in `places`, sorted by text.
-        candidates: (c,) places in `places`.
+        texts: The candidates.
+        asked: (m, 2) text and partner, places in `texts`, sorted by text.
         top: A partner counts as found among so many.
     """
 
-    places: np.ndarray
-    all: list[str]
+    texts: list[str]
     asked: np.ndarray
-    candidates: np.ndarray
     top: int
 
     @classmethod
-    def of(cls, held: Held, examples: Examples, top: int, watched: bool = False) -> "Judged":
-        """The texts judged, or those watched."""
-        pairs = held.watched if watched else held.judged
-        pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-        places = np.unique(np.concatenate([pairs.ravel(), held.candidates]))
-        texts = [examples.texts[at] for at in places.tolist()]
-        at = np.searchsorted(places, pairs), np.searchsorted(places, held.candidates)
-        return cls(places, texts, *at, top)
+    def of(cls, pairs: np.ndarray, held: Held, examples: Examples, top: int) -> "Judged":
+        """The texts of `held.judged`, or of `held.watched`."""
+        asked = np.searchsorted(held.candidates, pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+        return cls([examples.texts[at] for at in held.candidates.tolist()], asked, top)
 
     def found(self, vectors: np.ndarray) -> np.ndarray:
         """(q,) share of the partners of each text that are among its nearest candidates, itself left out.
 
         Args:
-            vectors: (n, d) of the texts of `places`.
+            vectors: (c, d) of `texts`.
         """
         length = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         unit = (vectors / length).astype(np.float32)
@@ -111,10 +103,10 @@ class Judged:
         shares = np.zeros(len(texts))
         for start in range(0, len(texts), _AT_ONCE):
             some = texts[start : start + _AT_ONCE]
-            near = unit[some] @ unit[self.candidates].T
-            near[self.candidates[None, :] == some[:, None]] = -np.inf
+            near = unit[some] @ unit.T
+            near[np.arange(len(some)), some] = -np.inf
             for row, scores in enumerate(near, start=start):
-                partners = np.searchsorted(self.candidates, self.asked[edges[row] : edges[row + 1], 1])
+                partners = self.asked[edges[row] : edges[row + 1], 1]
                 ranks = (scores[None, :] >= scores[partners][:, None]).sum(axis=1)
                 shares[row] = (ranks <= self.top).mean()
         return shares

@@ -63,7 +63,7 @@ class TuneConfig(Section):
         0.2, gt=0, lt=0.9, description="share of texts kept from training: half watched, half judged"
     )
     top: Positive = Field(10, le=1000, description="a partner counts as found among so many candidates")
-    candidates: Positive = Field(4096, le=100_000, description="texts among which partners are looked for, at most")
+    candidates: Positive = Field(4096, le=100_000, description="texts that watching and judging look at, at most")
 
 
 Load = Callable[[Arrays | None], LanguageModelEncoder]
@@ -99,8 +99,8 @@ def tune(
     facts |= {"steps": came.steps, "best": came.best, "watched": tuple(came.watched)}
     if came.why:
         return {}, Tuning(**facts, used=False, why=f"tuned, and not used: {came.why}")
-    judged = Judged.of(held, examples, config.top)
-    found = judged.compare(load(arrays).encode(judged.all), frozen.encode(judged.all), seed)
+    judged = Judged.of(held.judged, held, examples, config.top)
+    found = judged.compare(load(arrays).encode(judged.texts), frozen.encode(judged.texts), seed)
     used = found.low > 0
     return arrays if used else {}, Tuning(**facts, used=used, why=_verdict(found, config.top, used), judged=found)
 
@@ -144,21 +144,21 @@ class _Run:
         model: What is trained.
         trainable: Which of its weights, and how they are taken out.
         objective: Gives the loss of a batch.
-        rows: Tokens of each text.
         batches: Yields batches without end.
-        watch: Recall on the texts watched, of vectors of its texts.
-        watched: Places of those texts.
+        watch: Recall on the texts watched, of vectors of the candidates.
+        watched: Tokens of the candidates.
         pooling: From token states to a vector.
         pad: Id that fills short rows.
+        engine: Of the frozen encoder: device, tokens, budget.
     """
 
     config: TuneConfig
     model: Any
     trainable: Trainable
     objective: Objective
-    rows: Rows
     batches: Iterator[Batch]
     watch: Judged
+    watched: Rows
     pooling: Pooling
     pad: int
     engine: _engine.Engine
@@ -183,9 +183,9 @@ class _Run:
             model=model,
             trainable=trainable,
             objective=objective,
-            rows=rows,
             batches=batches,
-            watch=Judged.of(held, examples, config.top, watched=True),
+            watch=Judged.of(held.watched, held, examples, config.top),
+            watched=[rows[at] for at in held.candidates.tolist()],
             pooling=frozen.spec["pooling"],
             pad=frozen.engine.pad,
             engine=frozen.engine,
@@ -255,7 +255,7 @@ class _Run:
 
         engine = self.engine
         reader = _engine.Engine(engine.tokenise, forward, plain, engine.device, self.pad, engine.budget)
-        vectors, _ = reader.rows([self.rows[at] for at in self.watch.places])
+        vectors, _ = reader.rows(self.watched)
         return float(self.watch.found(vectors).mean())
 
 

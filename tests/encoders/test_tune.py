@@ -171,9 +171,9 @@ def test_recall_is_what_counting_gives():
     """An oracle in loops."""
     examples, rng = planted(texts=60, pairs=400), np.random.default_rng(3)
     held = hold_out(examples, 0.5, 40, 1)
-    judged = Judged.of(held, examples, top=5)
-    vectors = rng.normal(size=(len(judged.places), 6)).astype(np.float32)
-    unit = {at: v / np.linalg.norm(v) for at, v in zip(judged.places.tolist(), vectors, strict=True)}
+    judged = Judged.of(held.judged, held, examples, top=5)
+    vectors = rng.normal(size=(len(judged.texts), 6)).astype(np.float32)
+    unit = {at: v / np.linalg.norm(v) for at, v in zip(held.candidates.tolist(), vectors, strict=True)}
     shares = []
     for text in np.unique(held.judged[:, 0]).tolist():
         scored = sorted((c for c in held.candidates.tolist() if c != text), key=lambda c: -unit[text] @ unit[c])
