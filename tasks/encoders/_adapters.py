@@ -59,7 +59,7 @@ def lora(model: Any, rank: int) -> Trainable:
             made[f"{name}.weight{_DOWN}"] = _plain(down)
         return made
 
-    return Trainable([p for p in model.parameters() if p.requires_grad], arrays, 1e-3)
+    return Trainable([p for p in model.parameters() if p.requires_grad], arrays, 1e-4)
 
 
 def full(model: Any, rank: int) -> Trainable:
@@ -68,7 +68,7 @@ def full(model: Any, rank: int) -> Trainable:
     named = {name: part for name, part in model.named_parameters() if not fixed & {*name.split(".")}}
     for part in named.values():
         part.requires_grad_(True)
-    return Trainable([*named.values()], lambda: {name: _plain(part) for name, part in named.items()}, 5e-5)
+    return Trainable([*named.values()], lambda: {name: _plain(part) for name, part in named.items()}, 2e-5)
 
 
 METHODS: dict[str, Callable[[Any, int], Trainable]] = {"lora": lora, "full": full}

@@ -48,7 +48,9 @@ class TuneConfig(Section):
         "lora", description="lora: low-rank changes of the linear layers (the extra tune); full: all but the embeddings"
     )
     rank: Positive = Field(8, le=256, description="lora: rank of the changes")
-    learning_rate: float | None = Field(None, gt=0, lt=1, description="highest; none: 0.001 for lora, 0.00005 for full")
+    learning_rate: float | None = Field(
+        None, gt=0, lt=1, description="highest; none: 0.0001 for lora, 0.00002 for full"
+    )
     steps: Positive = Field(200, le=100_000, description="batches at most")
     look_every: Positive = Field(20, description="batches between two looks at the texts watched")
     patience: Positive = Field(3, description="looks without a better one after which training stops")
