@@ -83,7 +83,8 @@ def _(made: Fitted) -> str:
 
 @words.register
 def _(made: Embedded) -> str:
-    return f"{made.misses:,} texts encoded, {made.hits:,} known"
+    encoded = f"{made.misses:,} texts encoded, {made.hits:,} known"
+    return encoded if made.tuning is None else f"{encoded}; {made.tuning.why}"
 
 
 @words.register

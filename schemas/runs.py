@@ -19,6 +19,7 @@ from schemas.reports import (
     ValidationReport,
     Verdict,
 )
+from schemas.tuning import Tuning
 from schemas.yardsticks import Yardsticks
 
 SliceName = Literal["all", "choosing", "proving", "dated"]
@@ -44,7 +45,9 @@ class Embedded(Report):
 
     fitted: Fitted
     config: dict[str, Any] = Field(description="the TextsConfig, as JSON")
-    encoder: dict[str, Any] = Field(description="kind, config, fingerprint, weights_sha256 and dimension")
+    encoder: dict[str, Any] = Field(description="kind, config, fingerprint, sums of weights, and dimension")
+    tuned: ArtifactRef | None = Field(None, description="weights of the encoder that were tuned; None: it is frozen")
+    tuning: Tuning | None = Field(None, description="what came of tuning it; None: the config asks for none")
     hits: int = Field(description="texts that were in the cache")
     misses: int = Field(description="texts that were encoded")
 

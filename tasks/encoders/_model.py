@@ -1,6 +1,7 @@
 """Loads a language model from a checked folder and dresses it as an encoder; transformer.py and causal.py share it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from schemas.errors import DataError, UsageError
-from tasks.encoders import _cpu, _engine
+from tasks.encoders import _cpu, _engine, tuned_fingerprint, weights_sum
+from tasks.encoders._adapters import applied
 from tasks.encoders._base import LanguageModelConfig, Progress, check_texts, collect, fingerprint
 from tasks.encoders._place import device_of, dtype_of
 from tasks.encoders._pooling import Pooling, described, described_limit, mean_of_chunks, pool, truncated
@@ -32,16 +34,19 @@ class LanguageModelEncoder:
             fingerprint or a refusal.
         weights_sha256: Of the weights, hex.
         dim: Width of the vectors.
-        fingerprint: Sha256 (hex) of `spec`.
+        fingerprint: Sha256 (hex) of `spec`; of tuned weights, of it and them.
     """
 
-    def __init__(self, engine: _engine.Engine, spec: dict[str, Any], config: LanguageModelConfig) -> None:
+    def __init__(
+        self, engine: _engine.Engine, spec: dict[str, Any], config: LanguageModelConfig, tuned: "Tuned | None" = None
+    ) -> None:
         self.engine = engine
         self.weights_sha256: str = spec["weights"]
         self.config = config.model_copy(update={"dtype": spec["dtype"], "sha256": spec["weights"]})
         self.spec = spec
         self.dim: int = spec["dimension"]
-        self.fingerprint = fingerprint(spec)
+        frozen = fingerprint(spec)
+        self.fingerprint = frozen if tuned is None else tuned_fingerprint(frozen, tuned.sha256)
 
     def encode(self, texts: list[str], progress: Progress | None = None) -> np.ndarray:
         """Vectors of `texts`, in order, as (n, dim) float32."""
@@ -53,8 +58,26 @@ class LanguageModelEncoder:
         return self.engine.run(texts)
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """Tuned weights, known by their sum."""
+
+    sha256: str
+    arrays: Mapping[str, np.ndarray] = field(compare=False)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray] | None) -> "Tuned | None":
+        """The same with its sum; None for none."""
+        return None if arrays is None else cls(weights_sum(arrays), arrays)
+
+
 def build(
-    config: LanguageModelConfig, device: str, pooling: Pooling | None, default: Pooling, end_token: bool = False
+    config: LanguageModelConfig,
+    device: str,
+    pooling: Pooling | None,
+    default: Pooling,
+    end_token: bool = False,
+    tuned: Mapping[str, np.ndarray] | None = None,
 ) -> LanguageModelEncoder:
     """Loads the model that `config` names and feeds it as `config` says.
 
@@ -64,16 +87,18 @@ def build(
         pooling: None takes what the model's folder says, else `default`.
         default: Pooling where neither the config nor the folder says.
         end_token: Whether the end-of-text token is put after each text.
+        tuned: Weights that were tuned, as `_adapters` names them; None: those of the folder.
 
     Raises:
-        DataError: the model is not there, not complete or not safe.
+        DataError: the model is not there, not complete or not safe, or tuned weights do not fit it.
         UsageError: the config asks for what the model or the machine has not.
     """
     folder, expected = resolve(config)
     weights = check_folder(folder, expected)
     if config.sha256 not in (None, weights):
         check_folder(folder, config.sha256)
-    return _built(config, device, _Style(pooling, default, end_token), folder, weights, files_of(folder))
+    style = _Style(pooling, default, end_token)
+    return _built(config, device, style, folder, weights, files_of(folder), Tuned.of(tuned))
 
 
 class _Style(NamedTuple):
@@ -86,13 +111,20 @@ class _Style(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _built(
-    config: LanguageModelConfig, device: str, style: _Style, folder: Path, weights: str, files: Files
+    config: LanguageModelConfig,
+    device: str,
+    style: _Style,
+    folder: Path,
+    weights: str,
+    files: Files,
+    tuned: Tuned | None,
 ) -> LanguageModelEncoder:
     """The encoder of a checked folder with these files: slices of a run share one, a changed folder is read anew."""
     pooling, default, end_token = style
     place = device_of(device)
     dtype = dtype_of(config.dtype, place)
     model, tokenizer = load_parts(folder)
+    model = model if tuned is None else applied(model, tuned.arrays)
     own_pooling, own_norm = described(folder) if pooling is None or config.normalise is None else (None, None)
     spec: dict[str, Any] = {
         "engine": _engine.VERSION,
@@ -110,16 +142,20 @@ def _built(
     }
     if end_token and tokenizer.eos_token_id is None:
         raise UsageError(f"{folder}: the tokenizer has no end-of-text token: set `end_token: false`")
-    suffix = (tokenizer.eos_token_id,) if end_token else ()
-    tokenise = Tokeniser(
+    tokenise = _tokeniser(spec, tokenizer)
+    return LanguageModelEncoder(_feed(config, spec, model, tokenise, place, dtype), spec, config, tuned)
+
+
+def _tokeniser(spec: dict[str, Any], tokenizer: Any) -> Tokeniser:
+    """From texts to rows of tokens, as the facts of an encoder say."""
+    return Tokeniser(
         tokenizer,
-        config.prefix,
+        spec["prefix"],
         spec["max_tokens"],
-        config.long_texts == "chunk",
-        config.text_normalisation == "nfkc",
-        suffix,
+        spec["long_texts"] == "chunk",
+        spec["text_normalisation"] == "nfkc",
+        (tokenizer.eos_token_id,) if spec["end_token"] else (),
     )
-    return LanguageModelEncoder(_feed(config, spec, model, tokenise, place, dtype), spec, config)
 
 
 def _feed(

@@ -68,7 +68,7 @@ def blocks(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "auto
     if manifest.texts is None or manifest.encoder is None:
         return tuple(family_block(family, state) for family, state in states)
     config = restored(TextsConfig, manifest.texts, "texts")
-    vectors = lookup or lazy_lookup(manifest.encoder, device)
+    vectors = lookup or lazy_lookup(manifest.encoder, device, bundle_.tuned)
     speaks = Speaks(config, vectors, manifest.encoder.dimension) if config.consumed_weight else None
     made = [family_block(family, state, speaks) for family, state in states]
     made.append(text_block(bundle_.states[bundle.TEXTS], config, vectors, manifest.encoder.dimension))
@@ -114,7 +114,7 @@ def _rebuilt(what: str, build: Callable[[], R]) -> R:
         raise DataError(f"bundle: the {what} cannot be rebuilt ({type(error).__name__}: {error}); retrain") from error
 
 
-def lazy_lookup(entry: Encoder, device: str = "auto") -> Lookup:
+def lazy_lookup(entry: Encoder, device: str = "auto", tuned: State | None = None) -> Lookup:
     """Vectors straight from the recorded encoder, which is loaded at the first call.
 
     They are rounded to float16 as the cache rounds them, so that cached and fresh vectors of a text are the same.
@@ -128,7 +128,7 @@ def lazy_lookup(entry: Encoder, device: str = "auto") -> Lookup:
         if not texts:  # nothing to read is no reason to load a model
             return np.empty((0, entry.dimension), np.float32)
         if not loaded:
-            loaded.append(load_encoder(entry, device))
+            loaded.append(load_encoder(entry, device, tuned))
         vectors: np.ndarray = loaded[0].encode(texts)
         return vectors.astype(np.float16).astype(np.float32)
 

@@ -83,7 +83,8 @@ def filled_lookup(
         return None
     config, state = TextsConfig(**manifest.texts), bundle.states[bundles.TEXTS]
     texts = {*distinct_texts(tables, config, state, run, execution), *also}
-    encode(sorted(texts), recorded(manifest.encoder, execution.device), run.home, execution)
+    encoder = recorded(manifest.encoder, execution.device, bundle.tuned)
+    encode(sorted(texts), encoder, run.home, execution)
     return cached_lookup(bundle, run.home)
 
 

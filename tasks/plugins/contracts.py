@@ -16,6 +16,7 @@ from schemas.interactions import Interactions, Items
 from schemas.reports import Metric
 from schemas.sequences import Sequences
 from schemas.tables import Bucket
+from schemas.tuning import Examples, Tuning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,10 +110,20 @@ class Encoder(Protocol):
 
 
 class MayEncoder(Protocol):
-    """An encoder whose files can be recognised without loading it."""
+    """An encoder whose files can be recognised without loading it, or whose model can be tuned."""
 
     def stamp(self, config: Any, device: str) -> str:
         """Changes where anything that decides its vectors does."""
+        ...
+
+    def tune(
+        self, config: Any, examples: Examples, seed: int, device: str = "auto", progress: Any = None
+    ) -> "tuple[dict[str, np.ndarray], Tuning]":
+        """Weights tuned as the config's `tune` says, none where they are not better; and what came of it."""
+        ...
+
+    def tuned(self, config: Any, device: str, arrays: "Mapping[str, np.ndarray] | None") -> Any:
+        """The encoder with tuned weights; its fingerprint is `tuned_fingerprint` of theirs."""
         ...
 
 

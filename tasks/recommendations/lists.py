@@ -40,6 +40,7 @@ from tasks.stores import tables
 from tasks.stores.book import Day
 from tasks.stores.buckets import bucket_path, map_buckets
 from tasks.stores.pointer import Live
+from tasks.vectors.encoder import recorded
 from tasks.yardsticks.catalogue import known_items
 
 if TYPE_CHECKING:
@@ -95,9 +96,11 @@ def _items(day: Day, live: Live, today: Chosen) -> Items | None:
     """What the live model's encoder and the catalogue know of the items; None where there is no catalogue."""
     if ITEMS.name not in day.tables:
         return None
-    manifest = bundles.load(Path(day.context.home) / live.bundle / BUNDLE, live.sha256).manifest
+    bundle = bundles.load(Path(day.context.home) / live.bundle / BUNDLE, live.sha256)
+    manifest, device = bundle.manifest, day.settings.execution.device
     texts = None if manifest.texts is None else TextsConfig(**manifest.texts)
-    return known_items(day, today.items, texts, manifest.encoder)
+    speaks = None if manifest.encoder is None else recorded(manifest.encoder, device, bundle.tuned)
+    return known_items(day, today.items, texts, speaks)
 
 
 def _tops(basis: Basis, why: Evidence, fitted: Any, n: int) -> Found:

@@ -128,6 +128,7 @@ def _fresh(vectors: Vectors) -> tuple[dict[str, Any], dict[str, State]]:
     states = {bundles.family_state(kind): load_state(made.state) for kind, made in vectors.features.items()}
     if texts is not None:
         states[bundles.TEXTS] = load_state(texts.fitted.state)
+        states |= {} if texts.tuned is None else {bundles.TUNED: load_state(texts.tuned)}
     states[bundles.REPRESENTATION] = load_state(vectors.represented.state)
     recipe = {
         "families": families,

@@ -22,6 +22,7 @@ CALIBRATION = "calibration"
 REASONS = "reasons"
 LADDER = "ladder"
 TEXTS = "texts"
+TUNED = "tuned"
 FILES = _format.FILES
 """What a bundle consists of: arrays, facts and their sums."""
 _FEATURES = "features."
@@ -52,6 +53,7 @@ class Encoder(Report):
     fingerprint: str = Field(description="what the encoder itself calls its fingerprint")
     weights_sha256: Sha256 | None = Field(None, description="sha256 of the weights; none where there are none")
     dimension: int = Field(ge=1, description="length of a text's vector")
+    tuned_sha256: Sha256 | None = Field(None, description="sum of the weights that were tuned; none: it is frozen")
 
 
 class Plugin(Report):
@@ -132,8 +134,8 @@ class Bundle:
 
     Attributes:
         manifest: The facts.
-        states: `features.<family>`, `texts`, `representation`, `clusterer`, `calibration`, and optionally `reasons`
-            and `ladder` -> what was fitted.
+        states: `features.<family>`, `texts`, `tuned`, `representation`, `clusterer`, `calibration`, and optionally
+            `reasons` and `ladder` -> what was fitted.
 
     Raises:
         DataError: a state is missing or too many, or its facts are not JSON with text keys.
@@ -148,10 +150,16 @@ class Bundle:
         plain = {name: State(dict(state.arrays), _plain(name, state.meta)) for name, state in self.states.items()}
         object.__setattr__(self, "states", plain)
 
+    @property
+    def tuned(self) -> State | None:
+        """Weights of the encoder that were tuned; None where it is frozen or there is none."""
+        return self.states.get(TUNED)
+
 
 def _check_states(manifest: Manifest, states: dict[str, State]) -> None:
     needed = {family_state(family.family) for family in manifest.families} | {REPRESENTATION, CLUSTERER, CALIBRATION}
     needed |= {TEXTS} if manifest.texts is not None else set()
+    needed |= {TUNED} if manifest.encoder is not None and manifest.encoder.tuned_sha256 is not None else set()
     missing, extra = needed - states.keys(), states.keys() - needed - {REASONS, LADDER}
     if missing or extra:
         raise DataError(f"bundle: states missing {sorted(missing)}, not expected {sorted(extra)}")

@@ -17,7 +17,7 @@ from schemas.execution import ExecutionConfig
 from schemas.runs import Embedded
 from schemas.sequences import Sequences
 from schemas.tables import ITEMS
-from tasks.disk.artifacts import fingerprint
+from tasks.disk.artifacts import fingerprint, load_state
 from tasks.execution.scheduler import Progress
 from tasks.numerics.procrustes import procrustes
 from tasks.plugins.find import module_of
@@ -27,7 +27,7 @@ from tasks.sequences.stream import Resumed, Stream
 from tasks.sequences.vocabulary import Known, Speaks, described, rows_of, vocabulary
 from tasks.stores.buckets import Refs, read_table
 from tasks.texts.templates import item_texts
-from tasks.vectors.encoder import cache_of, encode, recorded
+from tasks.vectors.encoder import LazyEncoder, cache_of, encode, recorded
 from tasks.vectors.features import ISOMETRIC
 from tasks.vectors.learner import Learner, keep_state
 
@@ -113,20 +113,26 @@ def _turned(encoder: Any, before: tuple[State, datetime], stream: Stream, old: A
     return encoder.turned(turn, shift), len(left)
 
 
+def _reader(texts: Embedded, device: str = "auto") -> LazyEncoder:
+    """The encoder that reads the texts of a slice."""
+    tuned = None if texts.tuned is None else load_state(texts.tuned)
+    return recorded(Encoder(**texts.encoder), device, tuned)
+
+
 def _speaks(texts: Embedded | None, home: str) -> Speaks | None:
     """The texts of items, where users speak by them too."""
     if texts is None:
         return None
-    config, encoder = TextsConfig(**texts.config), texts.encoder
+    config = TextsConfig(**texts.config)
     if not config.consumed_weight:
         return None
-    return Speaks(config, cache_of(recorded(Encoder(**encoder)), home).get, encoder["dimension"])
+    return Speaks(config, cache_of(_reader(texts), home).get, texts.encoder["dimension"])
 
 
 def _fill(tables: Refs, texts: Embedded, speaks: Speaks, run: RunContext, execution: ExecutionConfig) -> None:
     """Encodes what items are called that the cache lacks."""
     told = item_texts(read_table(tables[ITEMS.name]), speaks.config)
-    encode(told[told.columns[-1]].to_list(), recorded(Encoder(**texts.encoder), execution.device), run.home, execution)
+    encode(told[told.columns[-1]].to_list(), _reader(texts, execution.device), run.home, execution)
 
 
 def _told_apart(state: State) -> list[str]:

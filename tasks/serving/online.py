@@ -82,7 +82,7 @@ def load(folder: Path, sha256: str, version: str, catalogue_sha256: str | None =
     if catalogue_sha256 is not None and folder_sha256(folder / CATALOGUE) != catalogue_sha256:
         raise DataError(f"{folder / CATALOGUE}: was changed after the model was registered; not loaded")
     catalogue, encoder = read(folder / CATALOGUE), whole.manifest.encoder
-    lookup = None if encoder is None else known_first(catalogue.known, lazy_lookup(encoder))
+    lookup = None if encoder is None else known_first(catalogue.known, lazy_lookup(encoder, tuned=whole.tuned))
     return Loaded(version, segmenter(whole, lookup=lookup), catalogue, sha256=sha256)
 
 

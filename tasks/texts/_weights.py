@@ -73,8 +73,8 @@ def weighted(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime)
     """Every text that speaks for a user of the bucket, and how loud."""
     import polars as pl
 
-    parts = [_consumed(bucket, state, config, as_of), _written(bucket, state, config, as_of)]
-    rows = pl.concat([_empty(), *(part for part in parts if part is not None)]).filter(pl.col(WEIGHT) > 0)
+    parts = [consumed(bucket, state, config, as_of), written(bucket, state, config, as_of)]
+    rows = pl.concat([empty(), *(part for part in parts if part is not None)]).filter(pl.col(WEIGHT) > 0)
     if config.max_texts_per_user is not None:
         newest = [USER_ID, TIMESTAMP, SEQUENCE, TEXT]
         rows = rows.sort(newest, descending=[False, True, True, False])
@@ -107,7 +107,7 @@ def _places(values: "pl.Series") -> "tuple[pl.Series, np.ndarray]":
     return distinct, at.to_numpy()
 
 
-def _empty() -> "pl.DataFrame":
+def empty() -> "pl.DataFrame":
     import polars as pl
 
     return pl.DataFrame(
@@ -124,7 +124,7 @@ def _empty() -> "pl.DataFrame":
 def _shaped(
     frame: "pl.DataFrame", weight: "pl.Expr", config: TextsConfig, bucket: Bucket, as_of: datetime
 ) -> "pl.DataFrame":
-    """The frame in the columns of `_empty`, its weights times the decay of time."""
+    """The frame in the columns of `empty`, its weights times the decay of time."""
     import polars as pl
 
     stamp = pl.col(TIMESTAMP).cast(pl.Datetime("us", "UTC"))
@@ -137,7 +137,7 @@ def _shaped(
     )
 
 
-def _consumed(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime) -> "pl.DataFrame | None":
+def consumed(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime) -> "pl.DataFrame | None":
     import polars as pl
 
     events = known(bucket, EVENTS.name, as_of)
@@ -151,7 +151,7 @@ def _consumed(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime
     return _shaped(events.join(texts, on=ITEM_ID, how="inner"), weight, config, bucket, as_of)
 
 
-def _written(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime) -> "pl.DataFrame | None":
+def written(bucket: Bucket, state: State, config: TextsConfig, as_of: datetime) -> "pl.DataFrame | None":
     import polars as pl
 
     frame = known(bucket, TEXTS.name, as_of)

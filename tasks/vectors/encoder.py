@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from schemas.artifacts import State
 from schemas.config import Section, kind_of
 from schemas.errors import DataError
 from schemas.execution import ExecutionConfig
@@ -29,11 +30,12 @@ class LazyEncoder:
     """What is known of an encoder, and the encoder itself once it is needed.
 
     Attributes:
-        facts: kind, config (with `auto` as it was resolved here), fingerprint, weights_sha256 and dimension.
+        facts: kind, config (with `auto` as it was resolved here), fingerprint, sums of its weights, and dimension.
+        tuned: Its weights that were tuned; None: it is frozen.
     """
 
-    def __init__(self, facts: dict[str, Any], load: Callable[[], Any]) -> None:
-        self.facts, self._load = facts, load
+    def __init__(self, facts: dict[str, Any], load: Callable[[], Any], tuned: State | None = None) -> None:
+        self.facts, self.tuned, self._load = facts, tuned, load
         self._encoder: Any = None
 
     def encode_batches(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -47,9 +49,9 @@ class LazyEncoder:
         return batches
 
 
-def recorded(entry: Encoder, device: str = "auto") -> LazyEncoder:
-    """The encoder that a bundle was fitted with."""
-    return LazyEncoder(entry.model_dump(), partial(load_encoder, entry, device))
+def recorded(entry: Encoder, device: str = "auto", tuned: State | None = None) -> LazyEncoder:
+    """The encoder that a bundle was fitted with, and its weights that were tuned."""
+    return LazyEncoder(entry.model_dump(), partial(load_encoder, entry, device, tuned), tuned)
 
 
 def known(config: Section, device: str, home: str) -> LazyEncoder:
@@ -124,13 +126,13 @@ def encode(
             progress(len(missing) * done // of, len(missing))
 
     shares = [missing[start::count] for start in range(count)]  # each with short and long texts
-    on_gpus(partial(_share, encoder.facts, execution.device, home), shares, execution, told)
+    on_gpus(partial(_share, encoder.facts, encoder.tuned, execution.device, home), shares, execution, told)
     return Counts(hits=len(set(texts)) - len(missing), misses=len(missing))
 
 
-def _share(facts: dict[str, Any], device: str, home: str, texts: list[str]) -> None:
+def _share(facts: dict[str, Any], tuned: State | None, device: str, home: str, texts: list[str]) -> None:
     os.environ.setdefault("FENQUN_HOME", home)
-    encoder = recorded(Encoder(**facts), device)
+    encoder = recorded(Encoder(**facts), device, tuned)
     fill(cache_of(encoder, home), encoder, texts)
 
 
@@ -139,14 +141,22 @@ def cache_of(encoder: LazyEncoder, home: str) -> EmbeddingCache:
     return EmbeddingCache(Path(home) / "embeddings", encoder.facts["fingerprint"], encoder.facts["dimension"])
 
 
-def load_encoder(entry: Encoder, device: str = "auto") -> Any:
+def load_encoder(entry: Encoder, device: str = "auto", tuned: State | None = None) -> Any:
     """The encoder that a bundle was fitted with.
+
+    Args:
+        entry: What the bundle says of it.
+        device: Where it runs.
+        tuned: Its weights that were tuned; their sum is part of the fingerprint.
 
     Raises:
         DataError: the encoder found here is another one.
     """
     module = plugin("encoders", entry.kind)
-    encoder = module.load(restored(module.Config, entry.config, f"encoders.{entry.kind}"), device)
+    config = restored(module.Config, entry.config, f"encoders.{entry.kind}")
+    if (entry.tuned_sha256 is None) != (tuned is None):
+        raise DataError(f"encoder {entry.kind}: tuned weights and what is said of them do not go together; retrain")
+    encoder = module.load(config, device) if tuned is None else module.tuned(config, device, tuned.arrays)
     if encoder.fingerprint != entry.fingerprint or encoder.dim != entry.dimension:
         raise DataError(
             f"encoder {entry.kind}: not the one of the bundle (fingerprints differ); restore that model, or retrain"

@@ -2,14 +2,30 @@
 
 import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import Section, TextsConfig
 from schemas.execution import ExecutionConfig
 from schemas.runs import Embedded
 from tasks.execution.scheduler import Progress
-from tasks.vectors.encoder import cache_of, encode, known
+from tasks.vectors.encoder import cache_of, encode
 from tasks.vectors.features import distinct_texts, fit_text_weights, fit_texts
+from tasks.vectors.tuning import reader
+
+
+class Heard(NamedTuple):
+    """Who hears of progress.
+
+    Attributes:
+        tuning: Hears (batches done, batches at most).
+        encoding: Hears (texts encoded, texts to encode).
+        pooling: Hears (done, of) of averaging.
+    """
+
+    tuning: Progress | None = None
+    encoding: Progress | None = None
+    pooling: Progress | None = None
 
 
 def embed_users(
@@ -18,10 +34,9 @@ def embed_users(
     encoder_config: Section,
     run: RunContext,
     execution: ExecutionConfig,
-    encoding: Progress | None = None,
-    pooling: Progress | None = None,
+    heard: Heard = Heard(),
 ) -> Embedded:
-    """Fills the cache with the texts that it lacks, then averages every user's texts.
+    """Tunes the encoder where its config says so, fills the cache with what it lacks, averages every user's texts.
 
     Args:
         tables: Input tables by name.
@@ -29,17 +44,21 @@ def embed_users(
         encoder_config: A `Config` of `tasks/encoders`.
         run: Gives as_of, seed, code version and the state folder.
         execution: Where the work runs.
-        encoding: Hears (texts encoded, texts to encode).
-        pooling: Hears (done, of) of averaging.
+        heard: Who hears of progress.
     """
     os.environ.setdefault("FENQUN_HOME", run.home)
-    encoder = known(encoder_config, execution.device, run.home)
-    facts = encoder.facts
     weights = fit_text_weights(tables, config, run, execution)
+    encoder, tuned, tuning = reader(tables, (config, weights), encoder_config, run, execution, heard.tuning)
     texts = distinct_texts(tables, config, weights, run, execution)
-    counts = encode(texts, encoder, run.home, execution, encoding)
+    counts = encode(texts, encoder, run.home, execution, heard.encoding)
     lookup = cache_of(encoder, run.home).get
-    fitted = fit_texts(tables, config, lookup, facts["fingerprint"], run, execution, pooling)
+    fitted = fit_texts(tables, config, lookup, encoder.facts["fingerprint"], run, execution, heard.pooling)
     return Embedded(
-        config=config.model_dump(mode="json"), fitted=fitted, encoder=facts, hits=counts.hits, misses=counts.misses
+        config=config.model_dump(mode="json"),
+        fitted=fitted,
+        encoder=encoder.facts,
+        tuned=tuned,
+        tuning=tuning,
+        hits=counts.hits,
+        misses=counts.misses,
     )

@@ -1,7 +1,7 @@
 """What recommenders may know of the items: vectors of their texts, and their categories."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,11 +9,12 @@ from schemas.config import TextsConfig
 from schemas.interactions import Items
 from schemas.runs import Vectors
 from schemas.tables import CATEGORIES, ITEM_ID, ITEMS
+from tasks.disk.artifacts import load_state
 from tasks.segments.bundle import Encoder
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_table
 from tasks.texts.templates import item_vectors
-from tasks.vectors.encoder import cache_of, encode, recorded
+from tasks.vectors.encoder import LazyEncoder, cache_of, encode, recorded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,10 +32,12 @@ def items_of(day: Day, made: Vectors, ids: "pl.Series") -> Items:
     texts = made.texts
     if texts is None:
         return known_items(day, ids, None, None)
-    return known_items(day, ids, TextsConfig(**texts.config), Encoder(**texts.encoder))
+    tuned = None if texts.tuned is None else load_state(texts.tuned)
+    speaks = recorded(Encoder(**texts.encoder), day.settings.execution.device, tuned)
+    return known_items(day, ids, TextsConfig(**texts.config), speaks)
 
 
-def known_items(day: Day, ids: "pl.Series", texts: TextsConfig | None, speaks: Encoder | None) -> Items:
+def known_items(day: Day, ids: "pl.Series", texts: TextsConfig | None, speaks: LazyEncoder | None) -> Items:
     """The same of a model, which remembers its texts' config and its encoder; None: it reads no texts."""
     import polars as pl
 
@@ -48,13 +51,12 @@ def known_items(day: Day, ids: "pl.Series", texts: TextsConfig | None, speaks: E
     return Items(known, found, _categories(table))
 
 
-def _vectors(day: Day, texts: TextsConfig, speaks: Encoder, table: "pl.DataFrame") -> np.ndarray:
+def _vectors(day: Day, texts: TextsConfig, speaks: LazyEncoder, table: "pl.DataFrame") -> np.ndarray:
     """(items, d) vectors of the items' texts, in the encoder that speaks for users; texts it lacks are encoded now."""
-    encoder = recorded(speaks, day.settings.execution.device)
-    return item_vectors(table, texts, encoder.facts["dimension"], _lookup(day, encoder))
+    return item_vectors(table, texts, speaks.facts["dimension"], _lookup(day, speaks))
 
 
-def _lookup(day: Day, encoder: Any) -> Callable[[list[str]], np.ndarray]:
+def _lookup(day: Day, encoder: LazyEncoder) -> Callable[[list[str]], np.ndarray]:
     home = day.context.home
 
     def look(texts: list[str]) -> np.ndarray:

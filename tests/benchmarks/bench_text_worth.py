@@ -1,5 +1,7 @@
 """What a language model is worth where behaviour is silent: python -m tests.benchmarks.bench_text_worth.
 
+With `--tuned lora` or `full` figure a alone, of MiniLM frozen and tuned, on the train events of each seed's warm items.
+
 Item and text vectors come from MiniLM, and from three controls: `hashing` (character n-grams), random vectors, and
 MiniLM's own vectors shuffled over the texts. Everything behind them is the same: means weighted by idf, centred, PCA to
 32, K-Means with k = 20. Each figure is the mean of 5 seeds with its 95 % t-interval; a seed draws the held-out items,
@@ -17,10 +19,14 @@ c  chitchat: users by what they wrote (at most 20 messages each, the first of th
 w  warm items (MovieLens): precision and recall of the text block alone against global popularity, for comparison.
 """
 
+import argparse
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 
 from tests.helpers.real_texts import chitchat, package_file
 
@@ -28,7 +34,6 @@ SEEDS = 5
 SEGMENTS = 20
 WIDTH = 32
 TOP = 10
-T_975 = 2.776  # Student's t, 4 degrees of freedom
 Vectors = Callable[[int], np.ndarray]
 
 
@@ -47,7 +52,9 @@ def encoders(texts: list[str]) -> dict[str, Vectors]:
 
 
 def told(name: str, values: list[float]) -> str:
-    mean, half = np.mean(values), T_975 * np.std(values, ddof=1) / np.sqrt(len(values))
+    from scipy.stats import t
+
+    mean, half = np.mean(values), t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
     return f"  {name:18s} {mean:+.4f} ± {half:.4f}"
 
 
@@ -77,8 +84,8 @@ def means(seen: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return weights @ vectors / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
 
 
-def movielens() -> tuple[list[str], list[np.ndarray]]:
-    """Texts of items, and each user's items in order of time (ties by row)."""
+def movielens() -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
+    """Texts of items, each user's items in order of time (ties by row), and those times in seconds."""
     lines = package_file("recbole", "ml-100k.item").read_text(encoding="utf-8").splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     at = {row[0]: i for i, row in enumerate(rows)}
@@ -86,7 +93,9 @@ def movielens() -> tuple[list[str], list[np.ndarray]]:
     for number, line in enumerate(package_file("recbole", "ml-100k.inter").read_text().splitlines()[1:]):
         user, item, _, stamp = line.split("\t")
         events.setdefault(user, []).append((float(stamp), number, at[item]))
-    return [f"{row[1]}. {row[3]}" for row in rows], [np.array([i for *_, i in sorted(own)]) for own in events.values()]
+    ordered = [sorted(own) for own in events.values()]
+    times = [np.array([stamp for stamp, *_ in own]) for own in ordered]
+    return [f"{row[1]}. {row[3]}" for row in rows], [np.array([i for *_, i in own]) for own in ordered], times
 
 
 def matrix(histories: list[np.ndarray], items: int) -> np.ndarray:
@@ -109,12 +118,17 @@ def precision_recall(scores: np.ndarray, train: np.ndarray, tests: list[np.ndarr
     return hits.mean() / TOP, float(np.mean([h / len(own) for h, own in zip(hits, tests, strict=True)]))
 
 
+def cold_items(items: int, seed: int) -> np.ndarray:
+    """(items,) which are absent from train."""
+    is_cold = np.zeros(items, dtype=bool)
+    is_cold[np.random.default_rng(seed).permutation(items)[: items // 5]] = True
+    return is_cold
+
+
 def cold(vectors: np.ndarray, histories: list[np.ndarray], seed: int) -> float:
     from sklearn.linear_model import Ridge
 
-    rng = np.random.default_rng(seed)
-    is_cold = np.zeros(len(vectors), dtype=bool)
-    is_cold[rng.permutation(len(vectors))[: len(vectors) // 5]] = True
+    is_cold = cold_items(len(vectors), seed)
     seen = matrix([own[: int(np.ceil(0.8 * len(own)))] for own in histories], len(vectors)) * ~is_cold
     users, _ = projected(means(seen, vectors), seed)
     labels = segmented(users, seed).labels_
@@ -198,10 +212,12 @@ def talked(vectors: np.ndarray, at: dict[str, int], talks: list, users: dict[str
     yield f"{what} pairs in one segment, against chance", float(together / (degree**2).sum() - 1)
 
 
-def gather(kinds: dict[str, Vectors], figures: Callable[[np.ndarray, int], Iterator[tuple[str, float]]]) -> None:
+def gather(
+    kinds: dict[str, Vectors], figures: Callable[[np.ndarray, int], Iterator[tuple[str, float]]], seeds: int = SEEDS
+) -> None:
     found: dict[str, dict[str, list[float]]] = {}
     for name, vectors in kinds.items():
-        for seed in range(SEEDS):
+        for seed in range(seeds):
             for figure, value in figures(vectors(seed), seed):
                 found.setdefault(figure, {}).setdefault(name, []).append(value)
     for figure, by_name in found.items():
@@ -211,8 +227,65 @@ def gather(kinds: dict[str, Vectors], figures: Callable[[np.ndarray, int], Itera
             print(told(f"{first} - {name}", np.subtract(by_name[first], by_name[name]).tolist()))
 
 
+def train_bucket(seed: int) -> dict[str, pl.DataFrame]:
+    """Events on warm items in the first 80 % of everyone's history, and the items, as the product's tables."""
+    from schemas.tables import EVENTS, ITEM_ID, ITEMS, TITLE
+
+    texts, histories, times = movielens()
+    warm, rows = ~cold_items(len(texts), seed), []
+    for user, (own, when) in enumerate(zip(histories, times, strict=True)):
+        first = int(np.ceil(0.8 * len(own)))
+        moments = (datetime.fromtimestamp(stamp, UTC) for stamp in when[:first])
+        known = [(item, at) for item, at in zip(own[:first].tolist(), moments, strict=True) if warm[item]]
+        rows += [(f"u{user:04d}", f"i{item}", "rating", at, None, n) for n, (item, at) in enumerate(known)]
+    items = {ITEM_ID: [f"i{n}" for n in range(len(texts))], TITLE: texts}
+    told = {name: items.get(name, [None] * len(texts)) for name in ITEMS.names}
+    events = pl.DataFrame(rows, schema=EVENTS.polars_schema(), orient="row")
+    return {EVENTS.name: events, ITEMS.name: pl.DataFrame(told, schema=ITEMS.polars_schema())}
+
+
+def tuned(how: dict) -> Vectors:
+    """Seed -> vectors of MiniLM tuned on that seed's train; of the frozen model where the tuned one is refused."""
+    from schemas.config import TextsConfig
+    from tasks.encoders import transformer
+    from tasks.texts import pooling
+    from tasks.texts.pairs import Drawing, draw
+    from tasks.vectors.tuning import placed
+
+    config = transformer.Config(tune=how)
+    texts, now = movielens()[0], datetime(2000, 1, 1, tzinfo=UTC)
+
+    def vectors(seed: int) -> np.ndarray:
+        bucket, start, as_config = train_bucket(seed), time.monotonic(), TextsConfig(template="{title}")
+        state = pooling.finish(pooling.partial(bucket, as_config, now), np.random.default_rng(seed))
+        t = config.tune
+        drawing = Drawing("consumed", t.window_days, t.draws, t.max_pairs, t.max_texts, seed)
+        examples = placed(draw(bucket, state, as_config, now, drawing))
+        arrays, came = transformer.tune(config, examples, seed)
+        size, curve = sum(a.nbytes for a in arrays.values()), [round(one, 4) for one in came.watched]
+        told = f"{came.why}; {came.steps} batches, best {came.best}, watched {curve}, {size / 1e6:.1f} MB"
+        print(f"  seed {seed}: {told}, {time.monotonic() - start:.0f} s", flush=True)
+        return transformer.tuned(config, "auto", arrays or None).encode(texts)
+
+    return vectors
+
+
 def main() -> None:
-    texts, histories = movielens()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tuned", choices=["lora", "full"])
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other values of the section tune")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    asked = parser.parse_args()
+    texts, histories, _ = movielens()
+    if asked.tuned:
+        how = {"method": asked.tuned, **dict(one.split("=") for one in asked.set)}
+        kinds = {"tuned MiniLM": tuned(how), "MiniLM": encoders(texts)["MiniLM"]}
+        gather(
+            kinds,
+            lambda vectors, seed: iter([("a cold items, recall@10", cold(vectors, histories, seed))]),
+            asked.seeds,
+        )
+        return
     kinds = encoders(texts)
 
     def on_items(vectors: np.ndarray, seed: int) -> Iterator[tuple[str, float]]:

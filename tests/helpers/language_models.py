@@ -9,13 +9,13 @@ WORDS = [
 ]  # fmt: skip
 
 
-def tokenizer(cls_sep=True, max_length=64):
+def tokenizer(cls_sep=True, max_length=64, words=WORDS):
     """A word-level tokenizer made in memory; with `cls_sep` it puts [CLS] and [SEP] round each text."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    vocabulary = {word: index for index, word in enumerate([*special, *WORDS])}
+    vocabulary = {word: index for index, word in enumerate([*special, *words])}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     inner.normalizer = normalizers.Lowercase()
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -31,18 +31,18 @@ def tokenizer(cls_sep=True, max_length=64):
     return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
 
 
-def tiny_bert(folder: Path, seed=0, max_length=64) -> Path:
-    """A folder with a random BERT of a few thousand weights, and its tokenizer."""
+def tiny_bert(folder: Path, seed=0, max_length=64, words=WORDS) -> Path:
+    """A folder with a random BERT of a few thousand weights, and its tokenizer, which knows some words."""
     import torch
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=4 + len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        vocab_size=4 + len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
         max_position_embeddings=max_length, initializer_range=0.3,
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
-    tokenizer(max_length=max_length).save_pretrained(folder)
+    tokenizer(max_length=max_length, words=words).save_pretrained(folder)
     return folder
 
 

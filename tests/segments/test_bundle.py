@@ -75,6 +75,26 @@ def test_equal_bundles_are_equal_bytes_whatever_the_order(tmp_path):
     assert bundles.content_sha256(bundle(clusterer=other)) != bundles.content_sha256(ours)
 
 
+def test_tuned_weights_travel_where_the_encoder_has_some_and_only_there(tmp_path):
+    frozen = manifest().encoder
+    tuned = {"encoder": frozen.model_copy(update={"tuned_sha256": "2" * 64})}
+    weights = State({"encoder.layer.0.output.dense.weight:up": np.eye(3, 2, dtype=np.float32)})
+    ours = bundle(manifest=tuned, tuned=weights)
+    back = bundles.load(tmp_path / "b", bundles.save(ours, tmp_path / "b"))
+    assert back.tuned is not None
+    np.testing.assert_array_equal(*(one.tuned.arrays["encoder.layer.0.output.dense.weight:up"] for one in (back, ours)))
+    assert bundle().tuned is None
+    with pytest.raises(DataError, match=r"missing \['tuned'\]"):
+        bundle(manifest=tuned)
+    with pytest.raises(DataError, match=r"not expected \['tuned'\]"):
+        bundle(tuned=weights)
+
+
+def test_a_bundle_from_before_models_were_tuned_is_read(saved):
+    edit(saved, lambda facts: facts["encoder"].pop("tuned_sha256") and None)
+    assert bundles.load(saved).manifest.encoder.tuned_sha256 is None
+
+
 def test_saving_again_changes_nothing_and_never_replaces(saved):
     before = {p.name: p.stat().st_mtime_ns for p in saved.iterdir()}
     bundles.save(bundle(), saved)
