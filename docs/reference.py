@@ -33,8 +33,8 @@ FAMILIES: dict[Family, str] = {
     "sources": "Where the data comes from: the key `source`.",
     "features": "Families of features: the list `features`.",
     "encoders": "Language models: the key `encoder`, used where `texts` is given.",
-    "behaviour_encoders": "Models that learn from what users did, in order: the list `behaviour_encoders`; a word alone, such as "
-    "`[transformer]`, is that kind with its defaults.",
+    "behaviour_encoders": "Models that learn from what users did, in order: the list `behaviour_encoders`, such as "
+    "`[transformer]`.",
     "clusterers": "Algorithms: `search.candidates[].algorithm`; a parameter may have several values in `grid`.",
     "metrics": "What is measured about a candidate, as the section `evaluate` says; a metric has no keys of its own.",
     "recommenders": "Ways to rank items for a segment or a user: the key `recommend.recommender`; and yardsticks.",

@@ -15,21 +15,19 @@ from tasks.plugins.find import block, plugin, restored
 from tasks.segments import bundle, calibration
 from tasks.segments import ladder as ladders
 from tasks.segments import reasons as reasoning
-from tasks.segments.bundle import Bundle, Encoder, Family
+from tasks.segments.bundle import Bundle, Family
 from tasks.segments.segmenter import Assigns, Block, Represents, Rows, Segmenter
 from tasks.sequences import encoder
 from tasks.sequences.vocabulary import Speaks
 from tasks.vectors.blocks import feature_block
 from tasks.vectors.blocks import text_block as text_values
-from tasks.vectors.encoder import load_encoder
+from tasks.vectors.encoder import Lookup, lazy_lookup
 
 if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T", bound=Section)
 R = TypeVar("R")
-Lookup = Callable[[list[str]], np.ndarray]
-"""Texts -> (n, d) float32 vectors: from the cache of embeddings, or straight from the encoder."""
 
 
 def segmenter(bundle_: Bundle, *, lookup: Lookup | None = None, device: str = "auto") -> Segmenter:
@@ -112,27 +110,6 @@ def _rebuilt(what: str, build: Callable[[], R]) -> R:
         return build()
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise DataError(f"bundle: the {what} cannot be rebuilt ({type(error).__name__}: {error}); retrain") from error
-
-
-def lazy_lookup(entry: Encoder, device: str = "auto", tuned: State | None = None) -> Lookup:
-    """Vectors straight from the recorded encoder, which is loaded at the first call.
-
-    They are rounded to float16 as the cache rounds them, so that cached and fresh vectors of a text are the same.
-
-    Raises (at the first call):
-        DataError: the encoder found here is not the one that the bundle was fitted with.
-    """
-    loaded: list[Any] = []
-
-    def lookup(texts: list[str]) -> np.ndarray:
-        if not texts:  # nothing to read is no reason to load a model
-            return np.empty((0, entry.dimension), np.float32)
-        if not loaded:
-            loaded.append(load_encoder(entry, device, tuned))
-        vectors: np.ndarray = loaded[0].encode(texts)
-        return vectors.astype(np.float16).astype(np.float32)
-
-    return lookup
 
 
 def _features(

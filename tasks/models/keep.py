@@ -12,9 +12,9 @@ from schemas.tables import ITEMS, USERS
 from tasks.disk.artifacts import at, fingerprint, produce
 from tasks.disk.sums import folder_sha256
 from tasks.models import catalogue
-from tasks.models.assemble import Lookup
 from tasks.segments import bundle as bundles
 from tasks.segments.bundle import Bundle
+from tasks.vectors.encoder import Lookup
 
 BUNDLE, CATALOGUE = "bundle", "catalogue"
 

@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.artifacts import ArtifactRef, RunContext, State
+from schemas.artifacts import ArtifactRef, RunContext
 from schemas.config import TextsConfig
 from schemas.errors import DataError, UsageError
 from schemas.execution import ExecutionConfig
-from schemas.runs import Scored, Slice
+from schemas.runs import Scored
 from schemas.tables import ASSIGNMENTS, BUCKETED, USER_ID, Bucket
 from tasks.disk.artifacts import fingerprint
-from tasks.models.assemble import Lookup, segmenter
+from tasks.models.assemble import segmenter
 from tasks.models.keep import BUNDLE
 from tasks.numerics.history import population
 from tasks.segments import bundle as bundles
@@ -23,7 +23,7 @@ from tasks.stores import tables as published
 from tasks.stores.book import Day
 from tasks.stores.buckets import map_buckets, read_table
 from tasks.stores.seen import SUM, seen_before, sums
-from tasks.vectors.encoder import cache_of, encode, recorded
+from tasks.vectors.encoder import Lookup, cache_of, encode, recorded
 from tasks.vectors.features import distinct_texts
 
 if TYPE_CHECKING:
@@ -47,19 +47,6 @@ def champion(home: str, segmentation: str) -> tuple[pointer.Live, Bundle] | None
             f"{place}: the live model is damaged ({error}); run `fenqun doctor --repair`, which fetches it from MLflow"
         )
         raise DataError(told) from error
-
-
-def learned_before(day: Day, part: Slice, kind: str) -> tuple[State, datetime] | None:
-    """What the live model's encoder of behaviour learned, and until when it had seen.
-
-    None where there is none, or where it may have seen what comes after the slice.
-    """
-    found = champion(day.context.home, day.name)
-    if found is None or part.share < 1 or found[0].as_of > day.as_of:
-        return None
-    live, bundle = found
-    state = bundle.states.get(bundles.family_state(kind))
-    return None if state is None else (state, live.as_of)
 
 
 def cached_lookup(bundle: Bundle, home: str) -> Lookup | None:

@@ -8,7 +8,7 @@ from schemas.artifacts import ArtifactRef, RunContext, State
 from schemas.execution import ExecutionConfig
 from schemas.tables import EVENTS
 from tasks.disk.artifacts import fingerprint, load_state
-from tasks.models.assemble import Lookup, segmenter
+from tasks.models.assemble import segmenter
 from tasks.models.thin_users import ladder_state
 from tasks.segments import bundle as bundles
 from tasks.segments import reasons
@@ -16,6 +16,7 @@ from tasks.segments.bundle import Bundle
 from tasks.segments.segmenter import reason_columns, stacked
 from tasks.stores.buckets import contents, count, read_bucket
 from tasks.stores.sample import sample_of
+from tasks.vectors.encoder import Lookup
 from tasks.vectors.learner import keep_state
 
 LADDER_USERS = 2_000

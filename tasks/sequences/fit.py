@@ -14,18 +14,19 @@ import numpy as np
 from schemas.artifacts import Fitted, RunContext, State
 from schemas.config import Section, TextsConfig, kind_of
 from schemas.execution import ExecutionConfig
-from schemas.runs import Embedded
+from schemas.runs import Embedded, Slice
 from schemas.sequences import Sequences
 from schemas.tables import ITEMS
 from tasks.disk.artifacts import fingerprint, load_state
 from tasks.execution.scheduler import Progress
 from tasks.numerics.procrustes import procrustes
 from tasks.plugins.find import module_of
-from tasks.segments.bundle import Encoder
+from tasks.segments.bundle import Bundle, Encoder, family_state
 from tasks.sequences.encoder import COLUMNS, ENCODER, arrays_of, transform
 from tasks.sequences.stream import Resumed, Stream
 from tasks.sequences.vocabulary import Known, Speaks, described, rows_of, vocabulary
 from tasks.stores.buckets import Refs, read_table
+from tasks.stores.pointer import Live
 from tasks.texts.templates import item_texts
 from tasks.vectors.encoder import LazyEncoder, cache_of, encode, recorded
 from tasks.vectors.features import ISOMETRIC
@@ -72,6 +73,19 @@ def fit_behaviour(
     state = keep_state(run, f"state-{kind}", digest, learn)
     transformed = partial(transform, config=config, as_of=run.as_of, speaks=speaks)
     return Fitted(state=state, output=learner.apply(f"behaviour-{kind}", state, transformed, (told,), None))
+
+
+def before(
+    champion: tuple[Live, Bundle] | None, part: Slice, as_of: datetime, kind: str
+) -> tuple[State, datetime] | None:
+    """What the live model's encoder of a kind learned, and until when it had seen.
+
+    None where there is none, or where it may have seen what comes after the slice.
+    """
+    if champion is None or part.share < 1 or champion[0].as_of > as_of:
+        return None
+    state = champion[1].states.get(family_state(kind))
+    return None if state is None else (state, champion[0].as_of)
 
 
 def _learned(

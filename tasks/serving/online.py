@@ -12,7 +12,7 @@ from schemas.errors import DataError, FenqunError
 from schemas.tables import AS_OF, ASSIGNMENTS, CONFIDENCE, MODEL_VERSION, REASONS, STATUS, USER_ID
 from tasks.disk.artifacts import fingerprint
 from tasks.disk.sums import folder_sha256
-from tasks.models.assemble import lazy_lookup, segmenter
+from tasks.models.assemble import segmenter
 from tasks.models.catalogue import Catalogue, known_first, read
 from tasks.models.keep import BUNDLE, CATALOGUE, check
 from tasks.segments import bundle as bundles
@@ -22,6 +22,7 @@ from tasks.serving.requests import asked, bucket_of
 from tasks.stores import pointer
 from tasks.stores.tables import check as check_table
 from tasks.stores.tables import rows_of
+from tasks.vectors.encoder import lazy_lookup
 
 if TYPE_CHECKING:
     import polars as pl

@@ -23,6 +23,8 @@ from tasks.plugins.contracts import offers
 from tasks.plugins.find import module_of, plugin, restored
 from tasks.segments.bundle import Encoder
 
+Lookup = Callable[[list[str]], np.ndarray]
+"""Texts -> (n, d) float32 vectors: from the cache of embeddings, or straight from the encoder."""
 _SHARE = 4096  # texts that one process encodes before it takes the next ones
 
 
@@ -162,3 +164,24 @@ def load_encoder(entry: Encoder, device: str = "auto", tuned: State | None = Non
             f"encoder {entry.kind}: not the one of the bundle (fingerprints differ); restore that model, or retrain"
         )
     return encoder
+
+
+def lazy_lookup(entry: Encoder, device: str = "auto", tuned: State | None = None) -> Lookup:
+    """Vectors straight from the recorded encoder, which is loaded at the first call.
+
+    They are rounded to float16 as the cache rounds them, so that cached and fresh vectors of a text are the same.
+
+    Raises (at the first call):
+        DataError: the encoder found here is not the one that the bundle was fitted with.
+    """
+    loaded: list[Any] = []
+
+    def lookup(texts: list[str]) -> np.ndarray:
+        if not texts:  # nothing to read is no reason to load a model
+            return np.empty((0, entry.dimension), np.float32)
+        if not loaded:
+            loaded.append(load_encoder(entry, device, tuned))
+        vectors: np.ndarray = loaded[0].encode(texts)
+        return vectors.astype(np.float16).astype(np.float32)
+
+    return lookup

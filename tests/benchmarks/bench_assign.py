@@ -17,7 +17,6 @@ import polars as pl
 from schemas.config import CalibrationConfig, IngestConfig
 from schemas.execution import ExecutionConfig
 from tasks.ingestion.land import land
-from tasks.models.assemble import lazy_lookup
 from tasks.models.catalogue import known_first
 from tasks.models.keep import BUNDLE
 from tasks.models.scored import assign_all
@@ -29,6 +28,7 @@ from tasks.segments.segmenter import Segmenter
 from tasks.serving import online
 from tasks.stores import pointer
 from tasks.stores.buckets import read_bucket
+from tasks.vectors.encoder import lazy_lookup
 from tests.helpers import landed_tables
 from tests.helpers.requests import raw_users
 from tests.helpers.segmenters import AS_OF, Identity, frame_block

@@ -18,6 +18,7 @@ from tasks.segments.bundle import Bundle
 from tasks.serving.requests import EXAMPLE
 from tasks.stores import pointer, tables
 from tasks.stores.ledger import Ledger
+from tasks.vectors import encoder
 from tests.helpers import fitted_bundles
 from tests.helpers.days import a_day
 
@@ -68,7 +69,7 @@ def tables_of(home: Path, bucket: dict[str, pl.DataFrame]) -> dict[str, Artifact
 
 
 def lookup(bundle: Bundle):
-    return assemble.lazy_lookup(bundle.manifest.encoder, "cpu")
+    return encoder.lazy_lookup(bundle.manifest.encoder, "cpu")
 
 
 def registered(
