@@ -54,7 +54,8 @@ class Lists(Report):
     recommender: str = Field(description="kind of what ranked the items")
     segments: ArtifactRef = Field(description="a list for each segment, and one for users without a segment")
     users: ArtifactRef | None = Field(description="a list for each user; None: not asked for")
-    choosable: int = Field(description="distinct items that somebody chose: no list can be longer")
+    choosable: int = Field(description="distinct items that somebody chose")
+    unchosen: int = Field(0, description="other items that the recommender ranks; no list is longer than both together")
     basis: ArtifactRef = Field(description="what the recommender was fitted on, for answers online")
 
     def tables(self) -> Mapping[str, ArtifactRef]:

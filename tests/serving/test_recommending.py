@@ -83,6 +83,18 @@ def test_raw_users_and_ids_get_the_lists_of_the_batch(shop, kind):
     assert max(map(len, longer.values())) > N
 
 
+def test_items_that_nobody_chose_are_recommended_online_as_in_the_batch(shop):
+    home, (first, _), bucket, _ = shop
+    make_live(shop, 0)
+    told = recommend(shop, recommender={"kind": "content"}, n=30, exclude_seen=False)
+    new = {*bucket["items"]["item_id"]} - {*bucket["events"]["item_id"]}
+    assert new
+    assert told.items == len(bucket["items"])
+    own = listed(online.answer(follower(home, first).current(), raw_users(bucket), NOW, 30))
+    assert own == batch(home)
+    assert all(new <= {item for item, _ in items} for items in own.values())
+
+
 def test_without_lists_of_users_ids_get_what_such_lists_would_hold(shop):
     home, (first, _), *_ = shop
     make_live(shop, 0)
