@@ -46,6 +46,13 @@ class Checked(Report):
     advice: tuple[str, ...] = Field(default=(), description="what the config leaves open that these rows call for")
 
 
+class Membership(Report):
+    """How much of a segment a user is."""
+
+    segment_id: str
+    weight: float
+
+
 class Told(Report):
     """What is published about one user."""
 
@@ -60,6 +67,9 @@ class Told(Report):
     reasons: tuple[str, ...]
     model_version: str
     as_of: datetime
+    memberships: tuple[Membership, ...] | None = Field(
+        None, description="the segment and the two next nearest, with weights that sum to 1; none: see the table"
+    )
     history: tuple[tuple[datetime, str | None, str | None, str], ...] = Field(
         description="as_of, segment before, segment after, model version; oldest first"
     )
