@@ -12,6 +12,8 @@ from schemas.interactions import Chosen, Items
 from schemas.reports import Report
 from schemas.settings import RulesConfig
 
+LISTS, WHY = "recommendations", "recommendations_why"
+"""Columns of an answer online: a list of items with their scores and reasons, and why it is this one."""
 OWN = "the list of this user"
 NONE_LEFT = "the user has chosen everything before that could be listed"
 SEGMENT = "the list of the user's segment; what the user has chosen before is not left out of it"
@@ -24,6 +26,8 @@ class Terms(Report):
 
     model_version: str = Field(description="the model whose segments the labels are")
     segments: tuple[str, ...] = Field(description="segment ids, in the order that labels count them")
+    names: tuple[str, ...] = Field((), description="of the segments, in that order: reasons name them; none: not kept")
+    language: str = Field("en", description="of the reasons")
     recommender: dict[str, Any] = Field(description="config of what ranked the items, with its kind")
     events: tuple[str, ...] = Field(description="names of the events that are choices; none: all are")
     n: int = Field(description="items on a published list at most")

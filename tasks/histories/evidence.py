@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.interactions import Interactions
+from schemas.recommended import Basis
 from tasks.phrases.words import Words
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Evidence:
         rows = zip(label.tolist(), own.tolist(), self._all[item].tolist(), strict=True)
         told = pl.Series([because(self._say, self._names[one], *shares) for one, *shares in rows], dtype=pl.String)
         return told.gather(place)
+
+
+def evidence(basis: Basis) -> Evidence:
+    """What was measured of the items of a basis, in the words and under the names that it keeps."""
+    chosen, terms = basis.chosen, basis.terms
+    return Evidence(chosen.interactions, chosen.labels, terms.names, terms.language)
 
 
 def because(say: Words, name: str | None, own: float, all_: float) -> str:

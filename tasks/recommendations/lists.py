@@ -24,7 +24,7 @@ from schemas.tables import (
     Bucket,
 )
 from tasks.disk.artifacts import fingerprint, produce, write_parquet
-from tasks.histories.evidence import Evidence
+from tasks.histories.evidence import Evidence, evidence
 from tasks.histories.kept import keep
 from tasks.models.today import as_published
 from tasks.numerics.history import population
@@ -63,9 +63,8 @@ def recommended(day: Day) -> Lists:
     known = as_published(day, live)
     choices = chosen_today(day, known, segments[SEGMENT_ID].to_list())
     today, items = listable(day, live, choices)
-    why = Evidence(today.interactions, today.labels, segments[NAME].to_list(), day.settings.describe.language)
     basis = Basis(today, items, _terms(day, live, segments))
-    fitted = fit(basis)
+    why, fitted = evidence(basis), fit(basis)
     made = _Tables(day, live.model_version, today, why, fingerprint(known, segments.to_dicts(), dict(day.tables)))
     whole = made.of_segments(segments[SEGMENT_ID], _tops(basis, why, fitted, config.n))
     users = made.of_users(fitted) if config.per_user else None
@@ -86,6 +85,8 @@ def _terms(day: Day, live: Live, segments: "pl.DataFrame") -> Terms:
     return Terms(
         model_version=live.model_version,
         segments=tuple(segments[SEGMENT_ID]),
+        names=tuple(segments[NAME]),
+        language=day.settings.describe.language,
         recommender=config.recommender.model_dump(mode="json"),
         events=day.settings.evaluate.events,
         n=config.n,

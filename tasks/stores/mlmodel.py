@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.tables import AS_OF, ASSIGNMENTS, SEGMENT_ID, WEIGHT
+from schemas.recommended import LISTS, WHY
+from schemas.tables import AS_OF, ASSIGNMENTS, ITEM_ID, REASON, SCORE, SEGMENT_ID, WEIGHT
 from tasks.stores.shell import CODE, MLMODEL
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str],
 
 
 def _answer() -> "Schema":
-    """Columns of an answer: those of an assignment."""
+    """Columns of an answer: those of an assignment, and of what is recommended where a request asks for items."""
     from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
 
     text, number = DataType.string, DataType.double
@@ -50,8 +51,9 @@ def _answer() -> "Schema":
         "timestamp": DataType.datetime,
         "list<membership>": soft,
     }
+    item = Object([Property(ITEM_ID, text), Property(SCORE, number), Property(REASON, text, required=False)])
     columns: list[Any] = [
         ColSpec(types.get(column.dtype) or Array(text), column.name, required=not column.nullable)
         for column in ASSIGNMENTS.columns
     ]
-    return Schema(columns)
+    return Schema([*columns, ColSpec(Array(item), LISTS, required=False), ColSpec(text, WHY, required=False)])
