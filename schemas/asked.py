@@ -21,6 +21,7 @@ class Sampled(Report):
 
     table: str
     read: int = Field(description="rows that were looked at")
+    lines: int | None = Field(None, description="lines that they stand on, where a line holds several; none: one each")
     taken: int = Field(description="rows of these that would be taken")
     columns: dict[str, str] = Field(description="column -> what it is read as: text, number, time or list")
     own: dict[str, str] = Field(default={}, description="column -> what the source calls it; the others have a default")
