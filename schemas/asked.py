@@ -29,6 +29,7 @@ class Sampled(Report):
     empty: tuple[str, ...] = Field((), description="columns that hold nothing in any of these rows")
     times: tuple[datetime, datetime] | None = Field(description="the earliest and the latest time among them")
     event_names: tuple[str, ...] = Field((), description="what happened in them, the commonest first; events alone")
+    nobody: dict[str, int] = Field(default={}, description="user who may be nobody, such as unknown -> rows taken")
     aside: tuple[Aside, ...] = Field(description="why the others would be set aside, the commonest reason first")
 
     @property

@@ -69,6 +69,24 @@ MISSING = "_missing"
 """End of the name of a feature column that says that another one is missing."""
 IDS = (USER_ID, ITEM_ID, SRC, DST, EVENT, KIND)
 """Columns by the rule of ids: ids themselves, and the names of events and of kinds of texts."""
+NOBODY = (
+    "unknown",
+    "anonymous",
+    "anon",
+    "guest",
+    "default",
+    "匿名",
+    "未知",
+    "游客",
+    "0",
+    "-1",
+    "9999",
+    "99999",
+    "999999",
+)
+"""Ids under which systems put whoever they do not know, in small letters."""
+PEOPLE = (USER_ID, SRC, DST)
+"""Ids of users; those of items may be titles, in which quotes can be meant."""
 
 
 @dataclass(frozen=True)
