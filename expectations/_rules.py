@@ -107,6 +107,14 @@ def known_users(config: ValidateConfig, facts: Facts | None) -> tuple[Rule, ...]
     )
 
 
+def nobody(config: ValidateConfig, facts: Facts | None) -> tuple[Rule, ...]:
+    """Few rows are of users such as `unknown`, under whom everybody may stand whom the source does not know."""
+    if facts is None:
+        return ()
+    most = int(config.max_nobody_share * facts.rows)
+    return (Rule("user_id.nobody", "user_id.nobody", "warn", high=most, column=USER_ID, counts=True),)
+
+
 def _fit(column: str | None, facts: Facts) -> bool:
     return column is None or (column in facts.columns and column not in facts.unfit)
 

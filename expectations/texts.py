@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from expectations._rules import Rule, against_previous, build, contract, known_users, none_with, window
+from expectations._rules import Rule, against_previous, build, contract, known_users, nobody, none_with, window
 from schemas.config import ValidateConfig
 from schemas.facts import ROWS, Facts
 from schemas.tables import EVENTS, TEXT, TEXTS, TIMESTAMP
@@ -26,5 +26,6 @@ def suite(config: ValidateConfig, facts: Facts | None = None) -> "ExpectationSui
         Rule("min_rows", ROWS, "error" if alone else "warn", low=config.min_rows),
         *against_previous(config, facts),
         *known_users(config, facts),
+        *nobody(config, facts),
     ]
     return build(TEXTS.name, rules, config, facts)

@@ -72,7 +72,15 @@ def sampled(config: RetrainConfig) -> tuple[Sampled, ...]:
 
 def advice(config: RetrainConfig, sample: Sequence[Sampled]) -> tuple[str, ...]:
     """What these rows cannot tell, and what the config leaves open."""
-    return (*_without(config, sample), *_spellings(sample), *_choices(config, sample))
+    return (*_without(config, sample), *_spellings(sample), *_nobody(config, sample), *_choices(config, sample))
+
+
+def _nobody(config: RetrainConfig, sample: Sequence[Sampled]) -> Iterator[str]:
+    """Users who have a large share of the rows, and may be all whom the source does not know."""
+    for table in sample:
+        if sum(table.nobody.values()) > config.validation.max_nobody_share * table.taken:
+            who = ", ".join(f"{name!r} ({rows} rows)" for name, rows in table.nobody.items())
+            yield f"{table.table}: {who} may be nobody, or many; if so, name it: ingest: {{no_ids: [...]}}"
 
 
 def _spellings(sample: Sequence[Sampled]) -> Iterator[str]:

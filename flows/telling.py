@@ -158,7 +158,8 @@ def _(told: Checked) -> Iterator[str]:
 def _sampled(sample: tuple[Sampled, ...]) -> Iterator[str]:
     """What would become of the first rows of each table."""
     for table in sample:
-        yield f"{table.table}: {table.taken} of the first {table.read} rows would be taken"
+        lines = f", on {table.lines} lines," if table.lines else ""
+        yield f"{table.table}: {table.taken} of the first {table.read} rows{lines} would be taken"
         yield "  " + ", ".join(_column(table, name) for name in table.columns)
         if table.unread:
             yield f"  not read: {', '.join(table.unread[:20])}{', ...' if len(table.unread) > 20 else ''}"

@@ -21,6 +21,7 @@ class Sampled(Report):
 
     table: str
     read: int = Field(description="rows that were looked at")
+    lines: int | None = Field(None, description="lines that they stand on, where a line holds several; none: one each")
     taken: int = Field(description="rows of these that would be taken")
     columns: dict[str, str] = Field(description="column -> what it is read as: text, number, time or list")
     own: dict[str, str] = Field(default={}, description="column -> what the source calls it; the others have a default")
@@ -28,6 +29,7 @@ class Sampled(Report):
     empty: tuple[str, ...] = Field((), description="columns that hold nothing in any of these rows")
     times: tuple[datetime, datetime] | None = Field(description="the earliest and the latest time among them")
     event_names: tuple[str, ...] = Field((), description="what happened in them, the commonest first; events alone")
+    nobody: dict[str, int] = Field(default={}, description="user who may be nobody, such as unknown -> rows taken")
     aside: tuple[Aside, ...] = Field(description="why the others would be set aside, the commonest reason first")
 
     @property
@@ -46,6 +48,13 @@ class Checked(Report):
     advice: tuple[str, ...] = Field(default=(), description="what the config leaves open that these rows call for")
 
 
+class Membership(Report):
+    """How much of a segment a user is."""
+
+    segment_id: str
+    weight: float
+
+
 class Told(Report):
     """What is published about one user."""
 
@@ -60,6 +69,9 @@ class Told(Report):
     reasons: tuple[str, ...]
     model_version: str
     as_of: datetime
+    memberships: tuple[Membership, ...] | None = Field(
+        None, description="the segment and the two next nearest, with weights that sum to 1; none: see the table"
+    )
     history: tuple[tuple[datetime, str | None, str | None, str], ...] = Field(
         description="as_of, segment before, segment after, model version; oldest first"
     )

@@ -101,6 +101,9 @@ class ValidateConfig(Section):
         0.01, description="share of events, or texts, whose user is in users, where users are given; below: stop"
     )
     warn_known_users: Share = Field(0.5, description="the same share; below: warn")
+    max_nobody_share: Share = Field(
+        0.05, description="share of events, or texts, of users who may be nobody, such as unknown or 0; above: warn"
+    )
     min_known_items: Share = Field(0.5, description="share of events whose item is in items, where items are given")
     max_age_days: float = Field(
         365.25 * 40, gt=0, description="events older than this before as_of are set aside, days"

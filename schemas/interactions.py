@@ -81,7 +81,8 @@ class Chosen:
 
     Attributes:
         users: (n,) ids, bucket after bucket.
-        items: (m,) ids of the items that somebody chose, sorted.
+        items: (m,) ids of the items that may be listed, sorted: those that somebody chose, and those that a recommender
+            ranks though nobody did.
         interactions: (n, m) histories.
         labels: (n,) places of their segments among the published ones, −1 without a segment.
     """

@@ -12,6 +12,8 @@ from schemas.interactions import Chosen, Items
 from schemas.reports import Report
 from schemas.settings import RulesConfig
 
+LISTS, WHY = "recommendations", "recommendations_why"
+"""Columns of an answer online: a list of items with their scores and reasons, and why it is this one."""
 OWN = "the list of this user"
 NONE_LEFT = "the user has chosen everything before that could be listed"
 SEGMENT = "the list of the user's segment; what the user has chosen before is not left out of it"
@@ -24,6 +26,8 @@ class Terms(Report):
 
     model_version: str = Field(description="the model whose segments the labels are")
     segments: tuple[str, ...] = Field(description="segment ids, in the order that labels count them")
+    names: tuple[str, ...] = Field((), description="of the segments, in that order: reasons name them; none: not kept")
+    language: str = Field("en", description="of the reasons")
     recommender: dict[str, Any] = Field(description="config of what ranked the items, with its kind")
     events: tuple[str, ...] = Field(description="names of the events that are choices; none: all are")
     n: int = Field(description="items on a published list at most")
@@ -54,7 +58,8 @@ class Lists(Report):
     recommender: str = Field(description="kind of what ranked the items")
     segments: ArtifactRef = Field(description="a list for each segment, and one for users without a segment")
     users: ArtifactRef | None = Field(description="a list for each user; None: not asked for")
-    choosable: int = Field(description="distinct items that somebody chose: no list can be longer")
+    choosable: int = Field(description="distinct items that somebody chose")
+    unchosen: int = Field(0, description="other items that the recommender ranks; no list is longer than both together")
     basis: ArtifactRef = Field(description="what the recommender was fitted on, for answers online")
 
     def tables(self) -> Mapping[str, ArtifactRef]:

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-Dtype = Literal["string", "float32", "float64", "int32", "int64", "bool", "timestamp", "list<string>", "list<float32>"]
+Dtype = Literal[
+    "string",
+    "float32",
+    "float64",
+    "int32",
+    "int64",
+    "bool",
+    "timestamp",
+    "list<string>",
+    "list<float32>",
+    "list<membership>",
+]
 
 USER_ID = "user_id"
 ITEM_ID = "item_id"
@@ -35,6 +46,7 @@ CONFIDENCE = "confidence"
 DISTANCE = "distance"
 STATUS = "status"
 REASONS = "reasons"
+MEMBERSHIPS = "memberships"
 MODEL_VERSION = "model_version"
 AS_OF = "as_of"
 RANK = "rank"
@@ -57,6 +69,24 @@ MISSING = "_missing"
 """End of the name of a feature column that says that another one is missing."""
 IDS = (USER_ID, ITEM_ID, SRC, DST, EVENT, KIND)
 """Columns by the rule of ids: ids themselves, and the names of events and of kinds of texts."""
+NOBODY = (
+    "unknown",
+    "anonymous",
+    "anon",
+    "guest",
+    "default",
+    "匿名",
+    "未知",
+    "游客",
+    "0",
+    "-1",
+    "9999",
+    "99999",
+    "999999",
+)
+"""Ids under which systems put whoever they do not know, in small letters."""
+PEOPLE = (USER_ID, SRC, DST)
+"""Ids of users; those of items may be titles, in which quotes can be meant."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +147,7 @@ class Table:
             "timestamp": pa.timestamp("us", tz="UTC"),
             "list<string>": pa.list_(pa.string()),
             "list<float32>": pa.list_(pa.float32()),
+            "list<membership>": pa.list_(pa.struct({SEGMENT_ID: pa.string(), WEIGHT: pa.float64()})),
         }
         return pa.schema([pa.field(column.name, types[column.dtype], column.nullable) for column in self.columns])
 
@@ -134,6 +165,7 @@ class Table:
             "timestamp": pl.Datetime("us", "UTC"),
             "list<string>": pl.List(pl.String),
             "list<float32>": pl.List(pl.Float32),
+            "list<membership>": pl.List(pl.Struct({SEGMENT_ID: pl.String, WEIGHT: pl.Float64})),
         }
         return {column.name: types[column.dtype] for column in self.columns}
 
@@ -224,6 +256,14 @@ ASSIGNMENTS = Table(
         Column(REASONS, "list<string>", meaning="what moved the user here, or why no segment fits"),
         Column(MODEL_VERSION, "string"),
         _AS_OF,
+        Column(
+            MEMBERSHIPS,
+            "list<membership>",
+            nullable=True,
+            unit="weights that sum to 1",
+            meaning="the user's segment and the two next nearest, each with its weight; null: unassigned, placed "
+            "without a vector, or by an earlier version",
+        ),
     ),
     key=(USER_ID,),
 )

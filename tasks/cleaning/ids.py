@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _EXPONENT = r"^[+-]?\d+([.,]\d+)?[eE]\+\d+$"  # what spreadsheets make of long numbers
 _PLAIN = r"^[0-9A-Za-z_:./@#-]{1,256}$"  # no letter that any rule of ids is about
+_QUOTED = r"""^(?:"[^"]+"|'[^']+')$"""
 _WHOLE = r"^([+-]?\d{1,15})\.0+$"  # a whole number that was a float on its way
 
 
@@ -86,6 +87,12 @@ def no_id(values: "pl.Series", words: Collection[str]) -> "pl.Series":
     distinct = values.unique()
     lower = distinct.str.strip_chars().str.to_lowercase()
     return values.is_in(distinct.filter(lower.is_in([word.lower() for word in words])).implode())
+
+
+def quoted(values: "pl.Series") -> "pl.Series":
+    """Mask of the ids that stand in quotes of their own, as where a file was quoted twice."""
+    distinct = values.unique()
+    return values.is_in(distinct.filter(distinct.str.contains(_QUOTED).fill_null(False)).implode())
 
 
 def one_id(text: str, what: str) -> str:

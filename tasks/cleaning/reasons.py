@@ -14,7 +14,9 @@ class Reason(StrEnum):
 
     EMPTY = "empty where a value is required"
     MISSING = "empty, and the column's policy is quarantine"
-    WITH_SIGNS = "a number with other signs, such as a currency or a unit; take them out, or set the source's thousands"
+    WITH_SIGNS = (
+        "a number with other signs, such as a currency; name the sign in the source's units, or set its thousands"
+    )
     NOT_NUMBER = "not a number"
     COMMA = "a number with a comma; say by the source's decimal or thousands what it means"
     POINT = "a number with a point, where the source's decimal is another; set thousands if it parts those"
@@ -36,6 +38,7 @@ class Reason(StrEnum):
     FRACTION_ID = "a number with a fraction, which is no id"
     EXPONENT_ID = "in scientific notation, which has lost digits; export ids as text"
     NO_ID = "a word for nothing, such as nan or NULL, in place of an id; see ingest.no_ids"
+    QUOTED = "an id in quotes, which are no part of it; set the source's quote, or take them out"
     NESTED = "a list or record where one value is required; name a field of it, as record.field, or flatten it"
     LONG_ID = "longer than the 1024 bytes of an id"
     LONG_NAME = "an element of the list is longer than 1024 bytes"

@@ -18,6 +18,7 @@ from schemas.tables import (
     IDS,
     KIND,
     LOCATOR,
+    PEOPLE,
     REASON,
     SEQUENCE,
     TEXT,
@@ -84,6 +85,8 @@ def _coerce(
         values, problems = ids.identifier(raw)
         if column.name not in (EVENT, KIND):
             problems.append((ids.no_id(values, config.no_ids), Reason.NO_ID))
+        if column.name in PEOPLE:
+            problems.append((ids.quoted(values), Reason.QUOTED))
         return values, problems
     values, problems = columns.free_text(raw, config.max_text_bytes)
     if column.name == TEXT:

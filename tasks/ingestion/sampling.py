@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from schemas.asked import Aside, Sampled
-from schemas.batches import Reading
+from schemas.batches import ROW, Reading
 from schemas.config import IngestConfig, Section
-from schemas.tables import EVENT, EVENTS, INPUTS, SEQUENCE, TIMESTAMP, Table
+from schemas.tables import EVENT, EVENTS, INPUTS, NOBODY, SEQUENCE, TIMESTAMP, USER_ID, Table
 from tasks.cleaning.reasons import by_reason
 from tasks.cleaning.rows import clean
 from tasks.ingestion.batch import Tally, admit, check_decimals, numbered, shaped
@@ -42,11 +42,12 @@ def _table(
     table: Table, batches: "Iterator[pa.RecordBatch]", config: IngestConfig, now: datetime, rows: int
 ) -> Sampled:
     """One table's first rows."""
-    tally, taken, reading = Tally(), [], Reading()
+    tally, taken, reading, lines = Tally(), [], Reading(), set[tuple[str, int]]()
     with closing(cast(Any, batches)) if hasattr(batches, "close") else nullcontext():
         for batch in batches:
             reading = Reading.of(batch.schema.metadata)
             frame = numbered(admit(batch.slice(0, rows - tally.read), reading, tally, config), table, tally)
+            lines.update((reading.origin, row) for row in (frame[ROW] if ROW in frame.columns else ()))
             done = clean(frame, table, config, None, now, reading)
             tally.doubtful.update(done.doubtful)
             tally.set_aside.append(done.set_aside)
@@ -54,11 +55,11 @@ def _table(
             if tally.read >= rows:
                 break
     check_decimals(tally)
-    return _told(table, tally, taken, reading)
+    return _told(table, tally, taken, reading, len(lines))
 
 
-def _told(table: Table, tally: Tally, taken: "list[pl.DataFrame]", reading: Reading) -> Sampled:
-    """What became of the rows."""
+def _told(table: Table, tally: Tally, taken: "list[pl.DataFrame]", reading: Reading, lines: int) -> Sampled:
+    """What became of the rows, which stand on so many lines; 0: a row is a line, or its place is not told."""
     import polars as pl
 
     frame = pl.concat(taken) if taken else pl.DataFrame(schema=table.polars_schema())
@@ -68,6 +69,7 @@ def _told(table: Table, tally: Tally, taken: "list[pl.DataFrame]", reading: Read
     return Sampled(
         table=table.name,
         read=tally.read,
+        lines=lines if 0 < lines < tally.read else None,
         taken=len(frame),
         columns=columns,
         own=dict(reading.named),
@@ -75,8 +77,19 @@ def _told(table: Table, tally: Tally, taken: "list[pl.DataFrame]", reading: Read
         empty=tuple(name for name in columns if frame[name].null_count() == len(frame)),
         event_names=tuple(name for name, _ in Counter(names.sort()).most_common()),
         times=(times.min(), times.max()) if len(times) else None,
+        nobody=_nobody(frame),
         aside=_reasons(tally),
     )
+
+
+def _nobody(frame: "pl.DataFrame") -> dict[str, int]:
+    """Rows of users who may be nobody, the commonest first; of a table with a user in each row there are none."""
+    import polars as pl
+
+    if TIMESTAMP not in frame.columns or USER_ID not in frame.columns:
+        return {}
+    found = frame.filter(pl.col(USER_ID).str.to_lowercase().is_in(NOBODY))[USER_ID]
+    return dict(Counter(found.sort()).most_common())
 
 
 def _kind(dtype: Any) -> str:

@@ -206,6 +206,14 @@ class Recommender(Protocol):
         ...
 
 
+class MayRecommender(Protocol):
+    """A recommender that knows items by what they are."""
+
+    def unchosen(self, items: Items, config: Any) -> "np.ndarray":
+        """(items,) bool: what it ranks though nobody has chosen it."""
+        ...
+
+
 MUST: dict[Family, type] = {
     "sources": Source,
     "features": Feature,
@@ -215,7 +223,12 @@ MUST: dict[Family, type] = {
     "metrics": MetricOf,
     "recommenders": Recommender,
 }
-MAY: dict[Family, type] = {"sources": MaySource, "features": MayFeature, "encoders": MayEncoder}
+MAY: dict[Family, type] = {
+    "sources": MaySource,
+    "features": MayFeature,
+    "encoders": MayEncoder,
+    "recommenders": MayRecommender,
+}
 
 
 def names(protocol: type) -> frozenset[str]:

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from schemas.config import TextsConfig, kind_of
-from schemas.interactions import Chosen, Items
+from schemas.config import kind_of
+from schemas.interactions import Chosen
 from schemas.recommended import Basis, Lists, Terms
 from schemas.tables import (
     AS_OF,
     ITEM_ID,
-    ITEMS,
     MODEL_VERSION,
     NAME,
     RANK,
@@ -25,23 +24,20 @@ from schemas.tables import (
     Bucket,
 )
 from tasks.disk.artifacts import fingerprint, produce, write_parquet
+from tasks.histories.evidence import Evidence, evidence
 from tasks.histories.kept import keep
-from tasks.models.keep import BUNDLE
 from tasks.models.today import as_published
 from tasks.numerics.history import population
 from tasks.plugins.find import plugin
 from tasks.ranking.ruled import ruled
+from tasks.recommendations.candidates import listable
 from tasks.recommendations.chosen import chosen_today
-from tasks.recommendations.evidence import Evidence
 from tasks.registry.readers import expect
-from tasks.segments import bundle as bundles
 from tasks.serving.recommending import fit
 from tasks.stores import tables
 from tasks.stores.book import Day
 from tasks.stores.buckets import bucket_path, map_buckets
 from tasks.stores.pointer import Live
-from tasks.vectors.encoder import recorded
-from tasks.yardsticks.catalogue import known_items
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,20 +61,10 @@ def recommended(day: Day) -> Lists:
     live, config = expect(day.context.home, day.name), day.settings.recommend
     segments = tables.read_live(day.context.home, day.name, SEGMENTS.name, live).sort(SEGMENT_ID)
     known = as_published(day, live)
-    today = chosen_today(day, known, segments[SEGMENT_ID].to_list())
-    why = Evidence(today.interactions, today.labels, segments[NAME].to_list(), day.settings.describe.language)
-    terms = Terms(
-        model_version=live.model_version,
-        segments=tuple(segments[SEGMENT_ID]),
-        recommender=config.recommender.model_dump(mode="json"),
-        events=day.settings.evaluate.events,
-        n=config.n,
-        exclude_seen=config.exclude_seen,
-        rules=config.rules,
-        seed=day.settings.seed,
-    )
-    basis = Basis(today, _items(day, live, today), terms)
-    fitted = fit(basis)
+    choices = chosen_today(day, known, segments[SEGMENT_ID].to_list())
+    today, items = listable(day, live, choices)
+    basis = Basis(today, items, _terms(day, live, segments))
+    why, fitted = evidence(basis), fit(basis)
     made = _Tables(day, live.model_version, today, why, fingerprint(known, segments.to_dicts(), dict(day.tables)))
     whole = made.of_segments(segments[SEGMENT_ID], _tops(basis, why, fitted, config.n))
     users = made.of_users(fitted) if config.per_user else None
@@ -87,20 +73,27 @@ def recommended(day: Day) -> Lists:
         segments=whole,
         users=users,
         recommender=kind_of(config.recommender),
-        choosable=len(today.items),
+        choosable=len(choices.items),
+        unchosen=len(today.items) - len(choices.items),
         basis=keep(day.context.home, basis, made.known),
     )
 
 
-def _items(day: Day, live: Live, today: Chosen) -> Items | None:
-    """What the live model's encoder and the catalogue know of the items; None where there is no catalogue."""
-    if ITEMS.name not in day.tables:
-        return None
-    bundle = bundles.load(Path(day.context.home) / live.bundle / BUNDLE, live.sha256)
-    manifest, device = bundle.manifest, day.settings.execution.device
-    texts = None if manifest.texts is None else TextsConfig(**manifest.texts)
-    speaks = None if manifest.encoder is None else recorded(manifest.encoder, device, bundle.tuned)
-    return known_items(day, today.items, texts, speaks)
+def _terms(day: Day, live: Live, segments: "pl.DataFrame") -> Terms:
+    """How the day's recommender is fitted, and for whom."""
+    config = day.settings.recommend
+    return Terms(
+        model_version=live.model_version,
+        segments=tuple(segments[SEGMENT_ID]),
+        names=tuple(segments[NAME]),
+        language=day.settings.describe.language,
+        recommender=config.recommender.model_dump(mode="json"),
+        events=day.settings.evaluate.events,
+        n=config.n,
+        exclude_seen=config.exclude_seen,
+        rules=config.rules,
+        seed=day.settings.seed,
+    )
 
 
 def _tops(basis: Basis, why: Evidence, fitted: Any, n: int) -> Found:
@@ -110,7 +103,9 @@ def _tops(basis: Basis, why: Evidence, fitted: Any, n: int) -> Found:
     """
     today, popular = basis.chosen, plugin("recommenders", "global_popularity")
     everyone, rng = np.zeros(len(today.labels), np.int64), np.random.default_rng(0)
-    all_ = ruled(popular.fit(today.interactions, None, everyone, popular.Config(), rng), basis).top(n)
+    chosen = popular.fit(today.interactions, None, everyone, popular.Config(), rng)
+    chosen.by_group[:, today.interactions.counts.getnnz(axis=0) == 0] = -np.inf  # what nobody chose is not popular
+    all_ = ruled(chosen, basis).top(n)
     items, scores = (np.repeat(part, len(why.sizes) + 1, axis=0) for part in all_)
     own = fitted.top(n)
     peopled = np.flatnonzero(why.sizes)

@@ -60,7 +60,8 @@ def _short(day: Day, lists: Lists, longest: int) -> Iterator[str]:
     """Why lists are shorter than asked for, or not there."""
     config = day.settings.recommend
     if longest < config.n:
-        yield f"the lists have {longest} items, not {config.n}: of all items, {lists.choosable} were ever chosen"
+        more = f", and {lists.unchosen} others are known by their texts or categories" if lists.unchosen else ""
+        yield f"the lists have {longest} items, not {config.n}: of all items, {lists.choosable} were ever chosen{more}"
     if lists.users is not None and not lists.users.rows:
         yield "no user has a list of their own: each has chosen everything; recommend.exclude_seen may be off"
 

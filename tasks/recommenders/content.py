@@ -144,16 +144,31 @@ def fit(
     Raises:
         DataError: Neither vectors nor categories that count are there, items do not align, or labels do not.
     """
-    labels, spaces = check(interactions, assignments), []
+    labels = check(interactions, assignments)
     if items is not None and len(items) != interactions.shape[1]:
         raise DataError(f"content: {len(items)} items, but histories over {interactions.shape[1]}")
-    if items is not None and items.vectors is not None and config.vectors_weight:
-        spaces.append(Space(_white(items.vectors, config.shrinkage), config.vectors_weight))
-    if items is not None and items.categories is not None and config.categories_weight:
-        spaces.append(Space(unit_rows(items.categories).astype(np.float32), config.categories_weight))
+    spaces = [] if items is None else _spaces(items, config)
     if not spaces:
         raise DataError("content needs item texts or categories, and a weight above 0 for what there is")
     return Content(spaces, config, interactions, labels)
+
+
+def unchosen(items: Items, config: Config) -> np.ndarray:
+    """(items,) bool: of which something that counts is known, so that they are ranked though nobody has chosen them."""
+    found = np.zeros(len(items), bool)
+    for space in _spaces(items, config):
+        found |= space.known
+    return found
+
+
+def _spaces(items: Items, config: Config) -> list[Space]:
+    """Items by their texts and by their categories, where these are there and count."""
+    found = []
+    if items.vectors is not None and config.vectors_weight:
+        found.append(Space(_white(items.vectors, config.shrinkage), config.vectors_weight))
+    if items.categories is not None and config.categories_weight:
+        found.append(Space(unit_rows(items.categories).astype(np.float32), config.categories_weight))
+    return found
 
 
 def _white(vectors: np.ndarray, shrinkage: float) -> np.ndarray:

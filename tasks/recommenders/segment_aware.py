@@ -23,7 +23,7 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.interactions import Interactions, Items
 from tasks.recommenders._fitted import Fitted, Grouped, check
-from tasks.recommenders._inner import Params, Served, Trial, fit_sibling, lift, standardised, trial
+from tasks.recommenders._inner import Params, Served, Trial, fit_sibling, lift, sibling, standardised, trial
 
 PRIOR = "segment_popularity"
 _EVENTS = (1, 3, 5, 10, None)  # histories are cut to so many; None: whole
@@ -133,6 +133,13 @@ def fit(
         floor = learned_floor(within, tried) if floor is None else floor
         strength = learned_strength(within, tried, floor) if strength is None else strength
     return Blend(_parts(interactions, items, labels, config, rng), floor, strength, interactions, labels)
+
+
+def unchosen(items: Items, config: Config) -> np.ndarray:
+    """(items,) bool: what the base ranks though nobody has chosen it."""
+    asked = sibling(config.base)
+    told = asked.unchosen(items, asked.Config(**config.base_params)) if hasattr(asked, "unchosen") else False
+    return np.full(len(items), told)
 
 
 def learned_floor(within: Trial, parts: Parts) -> float:

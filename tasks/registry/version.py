@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from schemas.artifacts import ArtifactRef
 from schemas.reports import Lineage, SegmentProfile
 from schemas.runs import Built, Registered, Standing
-from schemas.tables import ASSIGNMENTS, MODEL_VERSION, SECOND_SEGMENT_ID, SEGMENT_ID, Bucket
+from schemas.tables import ASSIGNMENTS, MEMBERSHIPS, MODEL_VERSION, SECOND_SEGMENT_ID, SEGMENT_ID, Bucket
 from tasks.disk.artifacts import fingerprint
 from tasks.models.keep import keep, load, model_files
 from tasks.models.scored import cached_lookup
@@ -59,7 +59,9 @@ def renamed(day: Day, assignments: ArtifactRef, ids: dict[str, str], version: st
         import polars as pl
 
         own = (pl.col(name).replace_strict(ids, return_dtype=pl.String) for name in (SEGMENT_ID, SECOND_SEGMENT_ID))
-        return bucket[ASSIGNMENTS.name].with_columns(*own, pl.lit(version).alias(MODEL_VERSION))
+        inner = pl.element().struct.field(SEGMENT_ID).replace_strict(ids, return_dtype=pl.String)
+        soft = pl.col(MEMBERSHIPS).list.eval(pl.element().struct.with_fields(inner.alias(SEGMENT_ID)))
+        return bucket[ASSIGNMENTS.name].with_columns(*own, soft, pl.lit(version).alias(MODEL_VERSION))
 
     given, home = {ASSIGNMENTS.name: assignments}, day.context.home
     return map_buckets(given, rename, day.settings.execution, home=home, kind=ASSIGNMENTS.name, digest=digest)

@@ -10,7 +10,6 @@ from schemas.runs import Built, Standing, Vectors
 from schemas.tables import ITEM_ID, ITEMS, TITLE, USER_ID, USER_VECTORS
 from tasks.models.keep import provisional
 from tasks.models.told import labels_of, users_of
-from tasks.phrases.words import Words
 from tasks.reporting.marked import table
 from tasks.segments.codes import speaks
 from tasks.segments.colours import colours
@@ -92,20 +91,6 @@ def _silhouettes(built: Built) -> dict[int, float]:
     return {
         label: built.silhouettes[name] for label, name in enumerate(provisional(built)) if name in built.silhouettes
     }
-
-
-def because(say: Words, name: str | None, own: float, all_: float) -> str:
-    """Why an item is on a list: its users in a segment where they are more than elsewhere, else those of everybody.
-
-    Args:
-        say: Phrases of the reader's language.
-        name: Of the segment; None: a list for users without one.
-        own: Share of the segment's members who chose the item.
-        all_: Share of all users who did.
-    """
-    if name is not None and f"{own:.1%}" != f"{all_:.1%}" and own > all_:
-        return say("recommended.segment", name=name, own=own, all=all_)
-    return say("recommended.everybody", all=all_)
 
 
 def markdown(profiles_: tuple[SegmentProfile, ...]) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.config import CalibrationConfig
+from tasks.segments._memberships import Memberships
 from tasks.segments.ladder import NEAREST, PRIOR, Ladder
 
 
@@ -19,6 +20,7 @@ class Decision(NamedTuple):
         distance: (n,) float64 to `nearest`; NaN where unknown.
         confidence: (n,) float64 in [0, 1]; 0 where unassigned.
         why: Row -> why no segment fits, or by which rung of the ladder a user got it.
+        memberships: Of the vectors, to be read where a segment fits and the distance is known; None: none were weighed.
     """
 
     labels: np.ndarray
@@ -27,6 +29,7 @@ class Decision(NamedTuple):
     distance: np.ndarray
     confidence: np.ndarray
     why: dict[int, str]
+    memberships: Memberships | None = None
 
 
 def climb(
@@ -57,7 +60,7 @@ def climb(
         labels[rows] = np.where(sure, nearest[rows], -1)
         confidence[rows] = np.where(sure, accuracy[rows], 0.0)
         why |= {int(row): _words(ladder.rungs[number], int(counts[row]), float(accuracy[row])) for row in rows}
-    return Decision(labels, nearest, second, distance, confidence, why)
+    return Decision(labels, nearest, second, distance, confidence, why, decision.memberships)
 
 
 def _words(rung: str, events: int, accuracy: float) -> str:

@@ -14,27 +14,32 @@ def rows(X: np.ndarray, C: np.ndarray, space: str) -> np.ndarray:
         C: One partner for each.
         space: "euclidean": sqrt(sum (x - c)^2); "cosine": 1 - x.c / (|x| |c|), 1 where either is 0.
     """
-    left, right = _columns(X), _columns(C)
+    return _between(_columns(X), _columns(C), space)
+
+
+def table(X: np.ndarray, C: np.ndarray, space: str) -> np.ndarray:
+    """(n, k) float64 distances of rows of X (n, d) to the k rows of C; see `rows`."""
+    out, left = np.empty((len(X), len(C))), _columns(X)
+    for label, centroid in enumerate(np.asarray(C, np.float64)):
+        out[:, label] = _between(left, centroid, space)
+    return out
+
+
+def _between(left: np.ndarray, right: np.ndarray, space: str) -> np.ndarray:
+    """(n,) distances of (d, n) columns to (d, n) others, or to one row of (d,) numbers."""
+    n = left.shape[1]
     if space == "euclidean":
-        total = np.zeros(len(X))
+        total = np.zeros(n)
         for x, c in zip(left, right, strict=True):
             total += (x - c) ** 2
         return np.sqrt(total)
-    dot, left_square, right_square = (np.zeros(len(X)) for _ in range(3))
+    dot, left_square, right_square = (np.zeros(n) for _ in range(3))
     for x, c in zip(left, right, strict=True):
         dot += x * c
         left_square += x * x
         right_square += c * c
     length = np.sqrt(left_square) * np.sqrt(right_square)
-    return 1.0 - np.divide(dot, length, out=np.zeros(len(X)), where=length > 0)
-
-
-def table(X: np.ndarray, C: np.ndarray, space: str) -> np.ndarray:
-    """(n, k) float64 distances of rows of X (n, d) to the k rows of C; see `rows`."""
-    out = np.empty((len(X), len(C)))
-    for label, centroid in enumerate(C):
-        out[:, label] = rows(X, np.broadcast_to(centroid, X.shape), space)
-    return out
+    return 1.0 - np.divide(dot, length, out=np.zeros(n), where=length > 0)
 
 
 def _columns(X: np.ndarray) -> np.ndarray:

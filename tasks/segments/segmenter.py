@@ -12,6 +12,7 @@ from schemas.config import CalibrationConfig
 from schemas.errors import DataError
 from schemas.evaluation import Assignment
 from tasks.segments._decision import Decision, climb
+from tasks.segments._memberships import column, weigh
 from tasks.segments._rows import Block, Rows, aligned, complete, event_counts, union
 from tasks.segments.calibration import Calibration
 from tasks.segments.ladder import Ladder
@@ -19,6 +20,7 @@ from tasks.segments.reasons import Reasons
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
     from schemas.tables import Bucket
 
@@ -119,12 +121,15 @@ class Segmenter:
             none = np.empty(0, np.int64)
             return Decision(none, none, none, np.empty(0), np.empty(0), {})
         finite = np.isfinite(X).all(axis=1)
-        found = self.clusterer.assign(np.where(finite[:, None], X, np.float32(0)))
+        X = np.where(finite[:, None], X, np.float32(0))
+        found = self.clusterer.assign(X)
         nearest = np.where(finite, found.labels, -1).astype(np.int64)
         second = np.where(finite, found.second, -1).astype(np.int64)
         distance = np.where(finite, np.asarray(found.distance, np.float64), np.nan)
         confidence = self.calibration.confidence(self.calibration.margin(X, nearest, second))
-        return self._judge(nearest, second, distance, confidence, finite)
+        decided = self._judge(nearest, second, distance, confidence, finite)
+        soft = weigh(X, nearest, self.calibration.centroids, self.calibration.space)
+        return decided._replace(memberships=soft)
 
     def _judge(
         self, nearest: np.ndarray, second: np.ndarray, distance: np.ndarray, sure: np.ndarray, finite: np.ndarray
@@ -186,11 +191,21 @@ class Segmenter:
             tables.STATUS: pl.Series([ASSIGNED, UNASSIGNED]).gather((decision.labels < 0).astype(np.int64)),
             tables.REASONS: pl.from_arrow(pa.array(told, pa.large_list(pa.large_string()))),
         }
+        columns[tables.MEMBERSHIPS] = pl.Series(pl.from_arrow(_soft(decision, self.ids)))
         frame = pl.DataFrame([pl.Series(name, column) for name, column in columns.items()]).with_columns(
             pl.lit(version).alias(tables.MODEL_VERSION), pl.lit(as_of).alias(tables.AS_OF)
         )
         schema = tables.ASSIGNMENTS.polars_schema()
         return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _soft(decision: Decision, ids: tuple[str, ...]) -> "pa.Array":
+    """Memberships of those whom their vector puts into a segment: on other rungs of the ladder it says nothing."""
+    import pyarrow as pa
+
+    if decision.memberships is None:
+        return pa.nulls(len(decision.labels), tables.ASSIGNMENTS.arrow_schema().field(tables.MEMBERSHIPS).type)
+    return column(decision.memberships, ids, (decision.labels >= 0) & np.isfinite(decision.distance))
 
 
 def reason_columns(blocks: Sequence[Block]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from schemas.errors import DataError
 from schemas.interactions import Interactions
 from schemas.limits import MAX_RECOMMENDED
-from schemas.recommended import NONE_LEFT, OWN, SEGMENT, UNASSIGNED, Basis
+from schemas.recommended import LISTS, NONE_LEFT, OWN, SEGMENT, UNASSIGNED, WHY, Basis
 from schemas.tables import (
     EVENTS,
     ITEM_ID,
@@ -23,6 +23,7 @@ from schemas.tables import (
     Bucket,
 )
 from tasks.histories import kept as bases
+from tasks.histories.evidence import Evidence, evidence
 from tasks.plugins.find import module_of, plugin, restored
 from tasks.ranking.ruled import ruled
 from tasks.stores import pointer, tables
@@ -30,8 +31,6 @@ from tasks.stores import pointer, tables
 if TYPE_CHECKING:
     import polars as pl
 
-LISTS, WHY = "recommendations", "recommendations_why"
-"""Columns of an answer: a list of items with their scores, and why it is this one."""
 SENT = "by what was sent"
 LATER = "of this user nothing was known when the lists were made: "
 
@@ -77,6 +76,7 @@ class Shelf(NamedTuple):
         basis: What the recommender was fitted on.
         fitted: The recommender.
         shared: The published lists of segments, and of users without one.
+        why: What is told of the items; None: what is kept is of an earlier version, and names no segments.
     """
 
     home: str
@@ -85,6 +85,7 @@ class Shelf(NamedTuple):
     basis: Basis
     fitted: Any
     shared: "pl.DataFrame"
+    why: Evidence | None
 
     def of_sent(self, bucket: Bucket, assigned: "pl.DataFrame", when: datetime, n: int) -> "pl.DataFrame":
         """Lists of users who were sent with what is known of them.
@@ -104,7 +105,7 @@ class Shelf(NamedTuple):
         labels = np.array([place.get(name, -1) for name in assigned[SEGMENT_ID]], np.int64)
         own = self.fitted.of(self._histories(bucket, users, when), labels)
         found = own.recommend(np.arange(len(users)), n, terms.exclude_seen)
-        return _frame(users, self._rows(users, *found), SENT)
+        return _frame(users, self._rows(users, labels, *found), SENT)
 
     def by_id(self, assigned: "pl.DataFrame", n: int) -> "pl.DataFrame":
         """Lists of users of whom nothing but the id was sent.
@@ -123,8 +124,9 @@ class Shelf(NamedTuple):
         users = ours[USER_ID]
         published = self._published(users.to_list(), n) if len(users) else pl.DataFrame(schema=_schema())
         if published is None:
-            exclude = self.basis.terms.exclude_seen
-            published = self._rows(users, *self.fitted.recommend(ours["row"].to_numpy(), n, exclude))
+            own = ours["row"].to_numpy()
+            found = self.fitted.recommend(own, n, self.basis.terms.exclude_seen)
+            published = self._rows(users, self.basis.chosen.labels[own], *found)
         return pl.concat([_frame(users, published, OWN), self._later(others, n)])
 
     def _later(self, placed: "pl.DataFrame", n: int) -> "pl.DataFrame":
@@ -160,16 +162,23 @@ class Shelf(NamedTuple):
         moment = microseconds(when) / MICROSECONDS_PER_DAY
         return interactions_of([cells(own, users, items)], len(users), len(items), moment)
 
-    def _rows(self, users: "pl.Series", items: np.ndarray, scores: np.ndarray) -> "pl.DataFrame":
-        """A row for each item on the lists of (m,) users: (m, n) column numbers, −1 for none, and scores."""
+    def _rows(self, users: "pl.Series", labels: np.ndarray, items: np.ndarray, scores: np.ndarray) -> "pl.DataFrame":
+        """A row for each item on the lists of (m,) users.
+
+        Args:
+            users: Their ids.
+            labels: (m,) segments of theirs, −1 for none.
+            items: (m, n) column numbers, −1 for none.
+            scores: (m, n) of the items.
+        """
         import polars as pl
 
         at, rank = np.nonzero(items >= 0)
-        ids = self.basis.chosen.items.gather(items[at, rank])
-        return pl.DataFrame(
-            {USER_ID: users.gather(at), ITEM_ID: ids, SCORE: scores[at, rank], REASON: [None] * len(at)},
-            schema=_schema(),
-        )
+        chosen = items[at, rank]
+        told = [None] * len(at) if self.why is None else self.why.words(labels[at], chosen)
+        ids = self.basis.chosen.items.gather(chosen)
+        columns = {USER_ID: users.gather(at), ITEM_ID: ids, SCORE: scores[at, rank], REASON: told}
+        return pl.DataFrame(columns, schema=_schema())
 
 
 def shelf(home: str, segmentation: str, live: pointer.Live) -> Shelf:
@@ -183,7 +192,8 @@ def shelf(home: str, segmentation: str, live: pointer.Live) -> Shelf:
     for name in {*REMADE} & live.tables.keys():
         tables.check(*place, name, live)
     basis = bases.read_live(*place, live)
-    return Shelf(*place, live, basis, fit(basis), shared.select(SEGMENT_ID, RANK, ITEM_ID, SCORE, REASON))
+    why = evidence(basis) if len(basis.terms.names) == len(basis.terms.segments) else None
+    return Shelf(*place, live, basis, fit(basis), shared.select(SEGMENT_ID, RANK, ITEM_ID, SCORE, REASON), why)
 
 
 def _schema() -> dict[str, Any]:

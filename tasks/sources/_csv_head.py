@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import DataError, UsageError
+from tasks.sources._declared import check_declared
 from tasks.sources._delimiters import BLANKS, cells, uncommented
 from tasks.sources._places import Place, opened
 from tasks.sources._tables_config import TableConfig
@@ -71,7 +72,11 @@ def head(place: Place, config: TableConfig, needed: Sequence[str] = ()) -> Head:
     if config.header is not None:
         lines = sample.decode(config.encoding, "replace").lstrip("\ufeff").splitlines()
         beyond = (config.wide,) if config.ragged and config.wide else ()
-        return Head([*config.header, *beyond], *_begin(uncommented(lines, config.comment), config))
+        lines = uncommented(lines, config.comment)
+        delimiter, skip = _begin(lines, config)
+        if "skip_lines" not in config.model_fields_set:
+            check_declared(config.header, [cells(line, delimiter) for line in lines[skip:_SEARCHED]], place.name)
+        return Head([*config.header, *beyond], delimiter, skip)
     lines = uncommented(_decode(sample, place, config).lstrip("\ufeff").splitlines(), config.comment)
     delimiter, skip = _begin(lines, config)
     if len(lines) <= skip:

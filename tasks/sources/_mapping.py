@@ -10,8 +10,9 @@ from schemas.config import composed
 from schemas.errors import DataError, UsageError, closest
 from schemas.tables import CATEGORIES, EVENT, ITEM_ID, KIND, SEQUENCE, TIMESTAMP, WEIGHT, Column, Table
 from tasks.sources._records import FIELD
+from tasks.sources._signs import check_signs, unsigned
 from tasks.sources._tables_config import TableConfig
-from tasks.sources._written_lists import read_lists
+from tasks.sources._written_lists import check_parted, read_lists
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +100,10 @@ def map_columns(table: Table, config: TableConfig, available: Sequence[str], ori
         _add(own, own, origin, names)
     for own in config.fill_down:
         _check_there(own, ", which fill_down names", available, origin)
-    numeric = tuple(names[own] for own in config.numeric if own in names)
+    for own in config.units:
+        _check_there(own, ", which units names", available, origin)
+    signed = (own for own, sign in config.units.items() if sign)
+    numeric = tuple(names[own] for own in dict.fromkeys((*config.numeric, *signed)) if own in names)
     if config.wide:
         _check_there(config.wide, ", which is declared wide", list(names), origin)
     return Mapping(names, numeric, tuple(names[own] for own in config.key), config.joined)
@@ -176,7 +180,7 @@ def apply(batch: "pa.RecordBatch", mapping: Mapping, config: TableConfig) -> "pa
     for own, array in zip(batch.schema.names, batch.columns, strict=True):
         name = mapping.names.get(own, own)
         if own in mapping.names or own in (ROW, PROBLEM):
-            columns[name] = _value(_decoded(array), name, config)
+            columns[name] = _value(_decoded(array), name, own, config)
     for name, parts in mapping.joined.items():
         columns[name] = pa.StructArray.from_arrays([_decoded(batch[own]) for own in parts], names=list(parts))
     for name, value in config.defaults.items():
@@ -197,12 +201,36 @@ def _decoded(array: "pa.Array") -> "pa.Array":
         return array
 
 
-def _value(array: "pa.Array", name: str, config: TableConfig) -> "pa.Array":
-    """Renames events and splits categories."""
+def look_within(batch: "pa.RecordBatch", mapping: Mapping, table: Table, config: TableConfig, origin: str) -> None:
+    """Looks at the first rows for what their columns do not say by themselves.
+
+    Raises:
+        DataError: an option is missing.
+    """
+    for own, name in mapping.names.items():
+        array = _decoded(batch[own]) if own in batch.schema.names else None
+        if array is None or not _is_text(array):
+            continue
+        if name == CATEGORIES and "separator" not in config.model_fields_set:
+            check_parted(array, config.separator, f"{origin}: {own}")
+        if name not in table.names:
+            check_signs(array, own, config, origin)
+
+
+def _is_text(array: "pa.Array") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(array.type) or pa.types.is_large_string(array.type))
+
+
+def _value(array: "pa.Array", name: str, own: str, config: TableConfig) -> "pa.Array":
+    """Renames events, splits categories, and takes signs off numbers."""
     import pyarrow as pa
     from pyarrow import compute
 
-    text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    text = _is_text(array)
+    if text and config.units.get(own):
+        return unsigned(array, config.units[own])
     if name == CATEGORIES and text:
         return read_lists(array, config.separator)
     if name == EVENT and text and config.event_names:

@@ -106,6 +106,11 @@ class TableConfig(Section):
     nulls: tuple[str, ...] = Field((), description="CSV: words that mean an empty value, as an empty cell always does")
     decimal: Literal[".", ","] = Field(".", description="what stands between a number and its fraction in texts")
     thousands: Literal["", ".", ",", " ", "'"] = Field("", description="what may stand between thousands in texts")
+    units: dict[str, str] = Field(
+        default_factory=dict,
+        description="your column of numbers with a sign -> the sign, which is taken off: price: $, or share: '%' (then "
+        "70% is 70); empty: what stands there is text",
+    )
     separator: str = Field(
         "|", min_length=1, description="what stands between two categories of an item, or two values of `wide`"
     )

@@ -11,7 +11,7 @@ from tasks.sources._delimiters import cells
 from tasks.sources._jsonl import check_encoding, lines_of
 from tasks.sources._places import Place, opened
 from tasks.sources._tables_config import TableConfig
-from tasks.sources._written_lists import read_lists
+from tasks.sources._written_lists import check_parted, read_lists
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,7 +97,7 @@ def one_each(batch: "pa.RecordBatch", config: TableConfig, first: int, origin: s
     name = str(config.wide)
     if ROW not in batch.schema.names:
         batch = batch.append_column(ROW, pa.array(np.arange(first, first + len(batch))))
-    lists = _lists(batch[name], config, origin)
+    lists = _lists(batch[name], config, origin, first == 1)
     empty = np.flatnonzero(compute.fill_null(compute.list_value_length(lists), 0).to_numpy(zero_copy_only=False) == 0)
     flat = compute.list_flatten(lists)
     parents = np.concatenate([compute.list_parent_indices(lists).to_numpy(), empty])
@@ -107,7 +107,7 @@ def one_each(batch: "pa.RecordBatch", config: TableConfig, first: int, origin: s
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
-def _lists(column: "pa.Array", config: TableConfig, origin: str) -> Any:
+def _lists(column: "pa.Array", config: TableConfig, origin: str, begins: bool) -> Any:
     import pyarrow as pa
 
     kind = column.type
@@ -119,6 +119,8 @@ def _lists(column: "pa.Array", config: TableConfig, origin: str) -> Any:
         except pa.ArrowInvalid:
             raise DataError(f"{origin}: {config.wide!r} is not {config.encoding}; set encoding") from None
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        if begins and "separator" not in config.model_fields_set:
+            check_parted(column, config.separator, f"{origin}: {config.wide}")
         return read_lists(column, config.separator, once=False)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return column

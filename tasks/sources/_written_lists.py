@@ -1,13 +1,21 @@
-"""Lists that were written out as text, as pandas and databases write them: ['Drama', 'Comedy'], [{"name": "Drama"}]."""
+"""Lists that were written out as text, as pandas and databases write them.
+
+['Drama', 'Comedy'], [{"name": "Drama"}], and of PostgreSQL {Drama,"Science Fiction"}.
+"""
 
 import ast
+import csv
 import json
 from typing import TYPE_CHECKING, Any
+
+from schemas.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST = 100_000  # letters of a list that is read
+_SIGNS, _SHARE = (";", " > "), 0.2
+"""What parts lists beside the usual sign, and the share of the cells from which on it is believed to."""
 _NAMES = ("name", "title", "label")
 """The field of a record that says what it is."""
 
@@ -24,7 +32,7 @@ def read_lists(texts: "pa.Array", separator: str, once: bool = True) -> "pa.Arra
     from pyarrow import compute
 
     split = compute.split_pattern(texts, separator)
-    written = compute.fill_null(compute.match_substring_regex(texts, r"^\s*\[.*\]\s*$"), False)
+    written = compute.fill_null(compute.match_substring_regex(texts, r"^\s*(\[.*\]|\{.*\})\s*$"), False)
     if not compute.any(written).as_py():
         return split
     meant = {text: _read(text, once) for text in compute.unique(texts.filter(written)).to_pylist()}
@@ -44,8 +52,51 @@ def _read(text: str, once: bool) -> list[str] | None:
             value = reader(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        return _texts(value, once) if isinstance(value, list) else None
-    return None
+        if value == {}:
+            return []
+        if not isinstance(value, set):
+            return _texts(value, once) if isinstance(value, list) else None
+    return _array(text.strip(), once) if text.lstrip().startswith("{") else None
+
+
+def _array(text: str, once: bool) -> list[str] | None:
+    """What an array of PostgreSQL's holds, or a set of Python's; None where it holds arrays."""
+    inner = text[1:-1].strip()
+    if "{" in inner:
+        return None
+    sign = "'" if inner.startswith("'") else '"'
+    try:
+        rows = list(csv.reader([inner], quotechar=sign, escapechar="\\", skipinitialspace=True, strict=True))
+    except csv.Error:
+        return None
+    found = [cell.strip() for cell in (rows[0] if rows else []) if cell.strip() not in ("", "NULL")]
+    return list(dict.fromkeys(found)) if once else found
+
+
+def check_parted(texts: "pa.Array", separator: str, what: str) -> None:
+    """Refuses a column whose lists are parted by another sign than the one that nobody set.
+
+    Args:
+        texts: The first rows of the column.
+        separator: What would part them.
+        what: Where they stand.
+
+    Raises:
+        DataError: it names the sign.
+    """
+    from pyarrow import compute
+
+    said = texts.drop_null()
+    if not len(said) or compute.any(compute.match_substring(said, separator)).as_py():
+        return
+    for sign in _SIGNS:
+        held = said.filter(compute.match_substring(said, sign))
+        if len(held) >= _SHARE * len(said):
+            example = f"{held[0].as_py()[:40]!r}"
+            raise DataError(
+                f"{what}: {example} reads like a list parted by {sign!r}; set separator: {sign!r}, or separator: "
+                f"{separator!r} if it is one value"
+            )
 
 
 def _texts(values: list[Any], once: bool) -> list[str] | None:

@@ -16,7 +16,7 @@ from schemas.secrets import no_secrets
 from schemas.tables import INPUTS, Table
 from tasks.sources import _csv, _jsonl, _parquet, _records, _sql, _wide
 from tasks.sources._above import filled
-from tasks.sources._mapping import OPTIONAL, apply, map_columns
+from tasks.sources._mapping import OPTIONAL, apply, look_within, map_columns
 from tasks.sources._places import Place, find, grown_from, stamp
 from tasks.sources._tables_config import TableConfig, Zone
 
@@ -254,6 +254,8 @@ def _mapped(
             mapping = map_columns(table, own, named, reading.origin)
         except DataError as error:
             raise DataError(f"{error}{_records.told(batch)}") from None
+        if first == 1:
+            look_within(batch, mapping, table, own, reading.origin)
         chosen = {name: batch[name] if name in inner else pa.nulls(len(batch)) for name in mapping.wanted}
         marks = {name: batch[name] for name in (ROW, PROBLEM) if name in batch.schema.names}
         done = apply(pa.RecordBatch.from_pydict({**chosen, **marks}), mapping, own)

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from schemas.tables import AS_OF, ASSIGNMENTS
+from schemas.recommended import LISTS, WHY
+from schemas.tables import AS_OF, ASSIGNMENTS, ITEM_ID, REASON, SCORE, SEGMENT_ID, WEIGHT
 from tasks.stores.shell import CODE, MLMODEL
+
+if TYPE_CHECKING:
+    from mlflow.types.schema import Schema
 
 RECOMMEND = "recommend"
 """The parameter of a request that asks for items."""
@@ -20,13 +24,8 @@ def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str],
     import mlflow.pyfunc
     import pandas as pd
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import DataType, ParamSchema, ParamSpec
 
-    types = {"string": DataType.string, "float64": DataType.double, "timestamp": DataType.datetime}
-    answer: list[Any] = [
-        ColSpec(types.get(column.dtype) or Array(DataType.string), column.name, required=not column.nullable)
-        for column in ASSIGNMENTS.columns
-    ]
     params = ParamSchema([ParamSpec(AS_OF, DataType.string, ""), ParamSpec(RECOMMEND, DataType.long, 0)])
     mlflow.pyfunc.save_model(
         place,
@@ -35,6 +34,26 @@ def save_model(place: Path, model: Mapping[str, Path], facts: Mapping[str, str],
         model_config=dict(facts),
         pip_requirements=["fenqun"],
         input_example=pd.DataFrame([example]),
-        signature=ModelSignature(None, Schema(answer), params),
+        signature=ModelSignature(None, _answer(), params),
     )
     (place / CODE.name).chmod((place / MLMODEL).stat().st_mode)  # copied with the mode of the installed file
+
+
+def _answer() -> "Schema":
+    """Columns of an answer: those of an assignment, and of what is recommended where a request asks for items."""
+    from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+
+    text, number = DataType.string, DataType.double
+    soft = Array(Object([Property(SEGMENT_ID, text), Property(WEIGHT, number)]))
+    types: dict[str, Any] = {
+        "string": text,
+        "float64": number,
+        "timestamp": DataType.datetime,
+        "list<membership>": soft,
+    }
+    item = Object([Property(ITEM_ID, text), Property(SCORE, number), Property(REASON, text, required=False)])
+    columns: list[Any] = [
+        ColSpec(types.get(column.dtype) or Array(text), column.name, required=not column.nullable)
+        for column in ASSIGNMENTS.columns
+    ]
+    return Schema([*columns, ColSpec(Array(item), LISTS, required=False), ColSpec(text, WHY, required=False)])

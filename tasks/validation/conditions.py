@@ -90,6 +90,13 @@ def _of_column(column: t.Column, config: ValidateConfig, as_of: datetime) -> "di
     return made
 
 
+def _nobody() -> "dict[str, pl.Expr]":
+    import polars as pl
+
+    spelt = [form for word in t.NOBODY for form in dict.fromkeys((word, word.upper(), word.capitalize()))]
+    return {"user_id.nobody": pl.col(t.USER_ID).cast(pl.String).is_in(spelt)}
+
+
 def _edges() -> "dict[str, pl.Expr]":
     import polars as pl
 
@@ -145,6 +152,8 @@ def _lists(owner: str) -> "dict[str, pl.Expr]":
 
 
 _OF_TABLE: "Mapping[str, Callable[[], dict[str, pl.Expr]]]" = {
+    "events": _nobody,
+    "texts": _nobody,
     "edges": _edges,
     "user_embeddings": _embeddings,
     "assignments": _assignments,

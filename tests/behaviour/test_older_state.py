@@ -71,6 +71,8 @@ def now(home: Path) -> list[dict]:
 
 def test_what_is_live_reads_as_it_did(old):
     assert now(old) == then(old, 2)
+    soft = snapshot(str(old), NAME).table("assignments")["memberships"]
+    assert soft.null_count() == len(soft) > 0, "it knew of none"
 
 
 def test_registered_versions_can_be_brought_back(old):

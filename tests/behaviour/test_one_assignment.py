@@ -81,6 +81,11 @@ def same(told: pl.DataFrame, trained: pl.DataFrame) -> None:
         apart = (told[column].cast(pl.Float64) - trained[column]).abs().max()
         print(f"{column}: at most {apart:.2g} apart")
         assert apart <= 1e-6, column
+    ours, theirs = (
+        frame.select("memberships").explode("memberships").unnest("memberships") for frame in (told, trained)
+    )
+    assert ours["segment_id"].equals(theirs["segment_id"])
+    assert (ours["weight"] - theirs["weight"]).abs().max() <= 1e-6
 
 
 def test_training_registers_what_is_published(trained):

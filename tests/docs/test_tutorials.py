@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.segments.gates import GATES
 from tests.helpers.configs import QUICK
 from tests.helpers.servers import free_port
 
@@ -79,6 +80,14 @@ def test_every_tutorial_is_linked():
     for page in (ROOT / "README.md", ROOT / "docs" / "index.md"):
         text = page.read_text(encoding="utf-8")
         assert [path.name for path in TUTORIALS if f"tutorials/{path.name})" not in text] == [], page.name
+
+
+@pytest.mark.parametrize("path", [*TUTORIALS, *ROOT.glob("README*.md")], ids=lambda path: path.name)
+def test_what_is_printed_of_gates_counts_all_of_them(path: Path):
+    """A printed run of before a gate came is a run that no reader will see."""
+    text = path.read_text(encoding="utf-8")
+    for asked, silent in re.findall(r"(\d+) gates passed, (\d+) had nothing to compare", text):
+        assert int(asked) + int(silent) == len(GATES), "run the page's commands again, and print what they tell"
 
 
 @pytest.mark.slow

@@ -37,9 +37,9 @@ def times(factor):
     return lambda frame: pl.concat([frame.with_columns(pl.col(t.SEQUENCE)) for _ in range(factor)])
 
 
-def strangers(known):
+def strangers(known, user="x"):
     """The table with only its first rows by known users."""
-    return column(t.USER_ID, pl.when(pl.int_range(pl.len()) < known).then(t.USER_ID).otherwise(pl.lit("x")))
+    return column(t.USER_ID, pl.when(pl.int_range(pl.len()) < known).then(t.USER_ID).otherwise(pl.lit(user)))
 
 
 FAULTS = {
@@ -51,6 +51,8 @@ FAULTS = {
     "events.known_users_warn": strangers(4),
     "texts.known_users": column("user_id", pl.lit("0") + pl.col("user_id")),
     "texts.known_users_warn": strangers(4),
+    "events.user_id.nobody": strangers(0, "Unknown"),
+    "texts.user_id.nobody": strangers(0, "-1"),
     "events.allowed_events": cell("event", "glance"),
     "events.row_change": times(4),
     "events.mean_shift": column("value", pl.col("value") + 100),
@@ -258,3 +260,14 @@ def test_a_figure_of_the_whole_table_names_the_column_it_speaks_of(rule):
     (found,) = [result for result in report.results if result.rule == rule]
     assert not found.passed
     assert found.observed.endswith("(value)" if table == "events" else "(share)")
+
+
+def test_a_few_rows_of_nobody_are_no_fault_and_many_are_a_warning():
+    outcome = {}
+    for most in (0.1, 0.2):
+        config = CONFIG.model_copy(update={"max_nobody_share": most})
+        report, _ = check("events", strangers(N - N // 5, "anonymous"), config=config)
+        outcome[most] = next(r for r in report.results if r.rule == "events.user_id.nobody")
+    assert (outcome[0.1].passed, outcome[0.2].passed) == (False, True)
+    assert outcome[0.1].severity == "warn"
+    assert outcome[0.1].observed.startswith(f"{N // 5} of {N} rows, the first at source row")

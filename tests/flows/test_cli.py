@@ -252,6 +252,27 @@ def test_a_check_says_which_events_count_as_choices_and_how_to_say_otherwise(hom
     assert "choices" not in told(), "of one name there is nothing to say"
 
 
+def test_a_check_asks_who_is_nobody(home: Path, tmp_path: Path, capsys):
+    users = ["Unknown"] * 3 + ["0"] + [f"u{n}" for n in range(26)]
+    rows = [f"{user},i{n % 3},2024-05-01\n" for n, user in enumerate(users)]
+    (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\n" + "".join(rows))
+    config = {
+        "segmentation": "shop", "source": {"kind": "tables", "root": str(tmp_path), "events": {"path": "e.csv"}},
+        "features": [{"kind": "behaviour"}], "search": {"candidates": [{"algorithm": {"kind": "kmeans"}}]},
+    }  # fmt: skip
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+
+    def told(*overrides: str) -> str:
+        assert main(["check", "--config", str(tmp_path / "c.yaml"), *overrides]) == 0
+        return capsys.readouterr().out
+
+    assert "events: 'Unknown' (3 rows), '0' (1 rows) may be nobody, or many; if so, name it: ingest" in told()
+    assert "nobody" not in told("--set", "validation.max_nobody_share=0.2")
+    named = told("--set", "ingest.no_ids=[unknown, '0']")
+    assert "may be nobody" not in named
+    assert "4 aside: user_id: a word for nothing" in named
+
+
 def test_a_check_fails_where_a_run_would_set_too_many_rows_aside(home: Path, tmp_path: Path, capsys):
     rows = [f"u{n},i,{45292 + n if n % 2 else '2024-05-01'}\n" for n in range(10)]
     (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\n" + "".join(rows))

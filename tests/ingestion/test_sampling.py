@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.telling import words
+from schemas.asked import Checked
 from schemas.config import IngestConfig
 from schemas.errors import DataError
 from schemas.tables import TIMESTAMP, USER_ID, VALUE
@@ -50,3 +52,17 @@ def test_a_sample_ends_where_it_should_and_stops_as_ingest_would(tmp_path):
     config = source(tmp_path, ["u,i,2024-05-01,1.250", 'u,i,2024-05-01,"99,50"'])
     with pytest.raises(DataError, match="cannot both stand before a fraction"):
         sample(config, IngestConfig(), NOW)
+
+
+def test_rows_of_wide_lines_are_told_with_their_lines(tmp_path):
+    (tmp_path / "e.txt").write_text("a 1 2 3\nb 4\nc 5 6\nd 7\n")
+    wide = {"path": "e.txt", "delimiter": "blanks", "header": ["user_id"], "wide": "item_id"}
+    config = tables.Config(root=str(tmp_path), events={**wide, "defaults": {"timestamp": "2024-05-01"}})
+    (told,) = sample(config, IngestConfig(), NOW)
+    assert (told.read, told.lines) == (7, 4)
+    checked = Checked(config="c.yaml", segmentation="s", parts={}, sample=(told,))
+    assert "events: 7 of the first 7 rows, on 4 lines, would be taken" in [*words(checked)]
+    (cut,) = sample(config, IngestConfig(), NOW, rows=5)
+    assert (cut.read, cut.lines) == (5, 3)
+    (tmp_path / "e.txt").write_text("a 1\nb 4\n")
+    assert sample(config, IngestConfig(), NOW)[0].lines is None, "a row is a line"

@@ -1,5 +1,6 @@
 """The catalogue: both languages say the same, the page asks for all of it, and no sentence of another room is lost."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def test_what_nobody_knows_stays_as_it_was_said():
     assert CHINESE.told("") == ""
 
 
-def test_the_page_asks_for_every_phrase_and_for_no_other():
-    text = "".join(path.read_text() for path in ROOM.iterdir() if path.suffix in (".py", ".html"))
+def test_the_page_and_the_lists_ask_for_every_phrase_and_for_no_other():
+    own = [path for path in ROOM.iterdir() if path.suffix in (".py", ".html")]
+    text = "".join(path.read_text() for path in [*own, ROOM.parent / "histories" / "evidence.py"])
     assert set(re.findall(r'say\("([\w.]+\w)"', text)) <= set(catalogue())
     made = {*re.findall(r'"(\w+)\." ~', text), *re.findall(r'f"(\w+)\.\{', text)}  # sections of keys put together
     asked = set(re.findall(r"""["']([\w.]+)["']""", text))
@@ -65,6 +67,44 @@ def test_the_template_has_no_words_of_its_own():
 @pytest.mark.parametrize("words", [*Reason, NOBODY, NOT_RECOMMENDED, FITTED_BEFORE, NOT_BESIDE, EMPTY, UNREACHABLE])
 def test_what_other_rooms_say_has_its_chinese(words):
     assert not SENTENCE.search(CHINESE.told(str(words)))
+
+
+TASKS = ROOM.parent
+MEASURED = [*(TASKS / "metrics").glob("*.py"), TASKS / "segments" / "identity.py", TASKS / "candidates" / "proof.py"]
+FITTED = [*(TASKS / "clusterers").glob("*.py"), TASKS / "candidates" / "lessons.py"]
+
+
+def written(node: ast.expr) -> str | None:
+    """A text as it stands in a file, with a figure in the place of each value; None: it is made elsewhere."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "3" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def missing_for(paths: list[Path]) -> list[str]:
+    """Every `reason=` of a figure that is missing."""
+    found = (node.value for path in paths for node in ast.walk(ast.parse(path.read_text())) if
+             isinstance(node, ast.keyword) and node.arg == "reason")  # fmt: skip
+    return sorted({text for text in map(written, found) if text})
+
+
+def refused_by(paths: list[Path]) -> list[str]:
+    """Every DataError of a fit."""
+    calls = (node.exc for path in paths for node in ast.walk(ast.parse(path.read_text())) if
+             isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call))  # fmt: skip
+    return sorted({written(call.args[0]) or "" for call in calls if ast.unparse(call.func) == "DataError"})
+
+
+def test_what_a_fit_or_a_figure_says_was_found():
+    assert {"no user has a segment", "needs two segments, has 3"} <= {*missing_for(MEASURED)}
+    assert "" not in refused_by(FITTED), "an error that is put together elsewhere is not held to the catalogue"
+    assert len(refused_by(FITTED)) >= 15
+
+
+@pytest.mark.parametrize("words", [*missing_for(MEASURED), *refused_by(FITTED)])
+def test_why_a_figure_is_missing_or_a_candidate_could_not_be_fitted_is_told_in_chinese(words):
+    told = CHINESE.told(words)
+    assert not SENTENCE.search(told), told
 
 
 def report(name, lift=0.4, count=20, noise=0.0, smallest=40, largest=0.1, churn=0.0, **params):

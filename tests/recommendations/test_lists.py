@@ -10,10 +10,11 @@ from schemas.artifacts import ArtifactRef
 from schemas.errors import DataError, UsageError
 from schemas.tables import ITEMS
 from tasks.disk.artifacts import write_parquet
+from tasks.histories.evidence import because
 from tasks.phrases.words import ENGLISH
+from tasks.plugins.find import kinds
 from tasks.recommendations.lists import recommended
 from tasks.recommendations.readers import for_user
-from tasks.reporting.segments import because
 from tasks.stores.buckets import read_table
 from tests.helpers.lists import NAME, checked, landed, live_segments, of_day, planted, recommend_day
 
@@ -155,21 +156,65 @@ def test_who_has_everything_gets_nothing_and_no_empty_table_is_published(shop, t
     assert for_user(str(home), NAME, "u0").list_of == "segment"
 
 
+def catalogued(home, tables, monkeypatch, **kinds: list[str] | None):
+    """The tables with a catalogue of item -> categories; the model that is live reads no texts."""
+    rows = [{"item_id": item, "categories": own} for item, own in kinds.items()]
+    place = home / "artifacts" / "test" / f"items-{len(rows)}"
+    write_parquet(place / "bucket-0000.parquet", pl.DataFrame(rows, schema_overrides=ITEMS.polars_schema()))
+    facts = {"path": str(place), "rows": len(rows), "columns": ("item_id", "categories")}
+    silent = SimpleNamespace(manifest=SimpleNamespace(texts=None, encoder=None))
+    monkeypatch.setattr("tasks.recommendations.candidates.bundles.load", lambda *_: silent)
+    return {**tables, "items": ArtifactRef(kind="items", fingerprint=f"items-{len(rows)}", **facts)}
+
+
+KNOWN = {item: ["letter" if item in "abcd" else "end"] for item in "abcdpxyz"}
+UNCHOSEN = {"e": ["letter"], "w": ["end"], "nothing": None}
+
+
 def test_a_recommender_is_given_what_the_catalogue_says(shop, monkeypatch):
     """Who never chose b is shown it by its category, which the model that is live here has no texts beside."""
     home, tables, *_ = shop
-    catalogue = pl.DataFrame(
-        [{"item_id": item, "categories": ["letter" if item in "abcd" else "end"]} for item in "abcdpxyz"],
-        schema_overrides=ITEMS.polars_schema(),
-    )
-    place = home / "artifacts" / "test" / "items"
-    write_parquet(place / "bucket-0000.parquet", catalogue)
-    ref = ArtifactRef(kind="items", fingerprint="items", path=str(place), rows=8, columns=("item_id", "categories"))
-    silent = SimpleNamespace(manifest=SimpleNamespace(texts=None, encoder=None))
-    monkeypatch.setattr("tasks.recommendations.lists.bundles.load", lambda *_: silent)
     settings = {"per_user": True, "n": 2, "recommender": {"kind": "content"}}
-    frame = read_table(recommended(of_day(home, {**tables, "items": ref}, recommend=settings)).users)
+    day = of_day(home, catalogued(home, tables, monkeypatch, **KNOWN), recommend=settings)
+    frame = read_table(recommended(day).users)
     assert set(frame.filter(pl.col("user_id") == "u2")["item_id"]) == {"c", "d"}
+
+
+@pytest.mark.parametrize("recommender", [{"kind": "content"}, {"kind": "segment_aware", "base": "content"}])
+def test_what_nobody_chose_yet_is_listed_for_what_it_is(shop, monkeypatch, recommender):
+    home, tables, *_ = shop
+    given = catalogued(home, tables, monkeypatch, **KNOWN, **UNCHOSEN)
+    settings = {"per_user": True, "n": 20, "recommender": recommender}
+    told = recommend_day(home, given, recommend=settings)
+    assert told.why == (
+        "the lists have 10 items, not 20: of all items, 8 were ever chosen, and 2 others are known by their texts or "
+        "categories",
+    )
+    made = recommended(of_day(home, given, recommend=settings))
+    of_users, whole = read_table(made.users), read_table(made.segments)
+    own = dict(of_users.filter(pl.col("user_id") == "u0").select("item_id", "rank").iter_rows())  # has all letters
+    assert set(own) == {"e", "w", "x", "y", "z"}, "of `nothing` nothing is known"
+    new = whole.filter(pl.col("item_id") == "e").drop_nulls("segment_id")
+    assert set(new["reason"]) == {"nobody has chosen it yet: ranked by its texts or categories"}
+    assert set(new["segment_id"]) == {"s001", "s002"}
+    assert not {"e", "w"} & {*whole.filter(pl.col("segment_id").is_null())["item_id"]}, "nobody's favourites"
+    if recommender["kind"] == "content":
+        assert own["e"] == 1
+        ranks = {one: dict(zip(*rows, strict=True)) for (one,), rows in (
+            (key, (part["item_id"], part["rank"])) for key, part in new.group_by("segment_id"))}  # fmt: skip
+        assert ranks["s001"]["e"] < ranks["s002"]["e"]
+
+
+@pytest.mark.parametrize("kind", sorted({*kinds("recommenders")} - {"content"}))
+def test_items_that_nobody_chose_change_no_other_lists(shop, monkeypatch, kind):
+    home, tables, *_ = shop
+    settings = {"per_user": True, "n": 9, "recommender": {"kind": kind}}
+    with_, without = (
+        recommended(of_day(home, catalogued(home, tables, monkeypatch, **items), recommend=settings))
+        for items in ({**KNOWN, **UNCHOSEN}, KNOWN)
+    )
+    assert read_table(with_.segments).equals(read_table(without.segments))
+    assert read_table(with_.users).equals(read_table(without.users))
 
 
 def test_rules_hold_in_every_list(shop):

@@ -205,7 +205,7 @@ def test_files_say_what_the_tables_say_and_run_in_no_spreadsheet(small):
 def test_files_have_the_titles_that_the_source_knows(small, monkeypatch):
     home, refs = small
     silent = SimpleNamespace(manifest=SimpleNamespace(texts=None, encoder=None))
-    monkeypatch.setattr("tasks.recommendations.lists.bundles.load", lambda *_: silent)
+    monkeypatch.setattr("tasks.recommendations.candidates.bundles.load", lambda *_: silent)
     titles = pl.DataFrame([{"item_id": "a", "title": "=Alpha"}, {"item_id": "q", "title": "of nobody"}],
                           schema_overrides=ITEMS.polars_schema())  # fmt: skip
     place = Path(home) / "artifacts" / "test" / "titles"

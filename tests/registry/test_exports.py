@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 
 from flows import __main__ as command_line
 from schemas.tables import ASSIGNMENTS, SEGMENTS, TRANSITIONS
+from tasks.registry.version import renamed
 from tasks.stores import pointer
-from tasks.stores.tables import guarded, publish
+from tasks.stores.buckets import read_table
+from tasks.stores.tables import export, guarded, publish
+from tests.helpers.days import a_day
+from tests.helpers.landed_tables import written
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 USERS = ["Zo\u00eb", "=1+1", "+49", "-5", "@SUM(A1)", "\tx", "\rx", "'quoted", "ann", "＝1"]
@@ -99,3 +103,28 @@ def test_a_text_less_one_leading_quote_is_what_it_was(texts):
     frame = guarded(pl.DataFrame({"user_id": pl.Series(texts, dtype=pl.String)}))
     assert [guard.removeprefix("'") for guard in frame["user_id"]] == texts
     assert not any(guard[:1] in set("=+-@\t\r\n") - {""} for guard in frame["user_id"])
+
+
+def test_memberships_are_flat_in_csv_and_as_they_are_in_parquet(tmp_path):
+    soft = [{"segment_id": "=s1", "weight": 2 / 3}, {"segment_id": "s2", "weight": 1 / 3}]
+    frame = pl.DataFrame(
+        {"user_id": ["a", "b"], "memberships": [soft, None], "reasons": [["x", "y"], []]},
+        schema_overrides={"memberships": ASSIGNMENTS.polars_schema()["memberships"]},
+    )
+    export(frame, tmp_path / "all.csv")
+    assert (tmp_path / "all.csv").read_text().splitlines()[1:] == ["a,'=s1 0.6667; s2 0.3333,x; y", 'b,,""']
+    export(frame, tmp_path / "all.parquet")
+    assert pl.read_parquet(tmp_path / "all.parquet").equals(frame)
+
+
+def test_segments_get_their_own_ids_in_memberships_too(tmp_path):
+    soft = [{"segment_id": "c0", "weight": 0.75}, {"segment_id": "c1", "weight": 0.25}]
+    rows = [{"user_id": "a", "segment_id": "c0", "second_segment_id": "c1", "memberships": soft},
+            {"user_id": "b", "segment_id": None, "second_segment_id": "c0", "memberships": None}]  # fmt: skip
+    refs = written(tmp_path, [{"assignments": pl.DataFrame(rows, schema=ASSIGNMENTS.polars_schema())}])
+    day = a_day(tmp_path / "home", refs, NOW)
+    told = read_table(renamed(day, refs["assignments"], {"c0": "s007", "c1": "s002"}, "3")).sort("user_id")
+    assert told["segment_id"].to_list() == ["s007", None]
+    assert told["memberships"].to_list() == [
+        [{"segment_id": "s007", "weight": 0.75}, {"segment_id": "s002", "weight": 0.25}], None,
+    ]  # fmt: skip

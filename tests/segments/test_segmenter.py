@@ -11,6 +11,7 @@ from schemas.config import CalibrationConfig
 from schemas.errors import DataError
 from tasks.segments import _distances
 from tasks.segments import reasons as reasoning
+from tasks.segments._memberships import weigh
 from tests.helpers.segmenters import AS_OF, blobs, frame_block, segmenter, users
 
 
@@ -58,6 +59,55 @@ def test_the_frame_is_the_contract_and_the_planted_truth():
     assert set(out[tables.AS_OF]) == {AS_OF}
     assert (out[tables.SECOND_SEGMENT_ID] != out[tables.SEGMENT_ID]).all()
     assert out[tables.CONFIDENCE].is_between(0, 1).all()
+
+
+def soft(X, centres, space="euclidean"):
+    """By hand: the nearest mean first, then by weight, which is 1 / squared distance; under cosine 1 / distance."""
+    from scipy.spatial.distance import cdist
+
+    distances = cdist(np.asarray(X, np.float64), centres, "sqeuclidean" if space == "euclidean" else "cosine")
+    order = np.argsort(distances, axis=1, kind="stable")[:, :3]
+    raw = 1 / np.take_along_axis(distances, order, axis=1)
+    return order, raw / raw.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("space", ["euclidean", "cosine"])
+def test_memberships_are_those_of_fuzzy_c_means_of_the_three_nearest(space):
+    rng = np.random.default_rng(1)
+    X, centres = rng.normal(size=(200, 5)).astype(np.float32), rng.normal(size=(6, 5))
+    order, weights = soft(X, centres, space)
+    found = weigh(X, order[:, 0], centres, space)
+    assert (found.labels == order).all()
+    np.testing.assert_allclose(found.weights, weights, rtol=1e-9)
+    np.testing.assert_allclose(found.weights.sum(axis=1), 1)
+    one = [weigh(X[[row]], order[[row], 0], centres, space) for row in range(200)]
+    assert (np.vstack([each.weights for each in one]) == found.weights).all(), "to the last bit"
+
+
+def test_a_user_on_a_mean_is_all_of_it_and_the_own_segment_comes_first():
+    centres = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0], [9.0, 9.0]])
+    found = weigh(centres[[1]].astype(np.float32), np.array([1]), centres, "euclidean")
+    assert found.labels.tolist() == [[1, 0, 2]]
+    assert found.weights.tolist() == [[1.0, 0.0, 0.0]]
+    other = weigh(np.array([[1.0, 0.0]], np.float32), np.array([1]), centres, "euclidean")  # a density clusterer's
+    assert other.labels.tolist() == [[1, 0, 2]]
+    assert other.weights[0, 1] > other.weights[0, 0]
+    alone = weigh(np.ones((2, 2), np.float32), np.array([0, 0]), centres[:1], "euclidean")
+    assert alone.weights.tolist() == [[1.0], [1.0]]
+
+
+def test_the_frame_tells_memberships_of_whoever_is_assigned():
+    X, _, centres = blobs(300, spread=0.2)
+    far = np.vstack([X, centres[1] + 50]).astype(np.float32)
+    ours = segmenter(X, centres)
+    out = ours.assign({"users": users(far)}, AS_OF, "1")
+    order, weights = soft(X, ours.calibration.centroids)
+    told = out["memberships"].to_list()
+    assert told[-1] is None
+    assert [[one["segment_id"] for one in own] for own in told[:-1]] == [
+        [f"s{label + 1:03d}" for label in row] for row in order
+    ]
+    np.testing.assert_allclose([[one["weight"] for one in own] for own in told[:-1]], weights, rtol=1e-6)
 
 
 def test_a_far_user_is_unassigned_and_told_why():

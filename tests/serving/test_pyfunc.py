@@ -27,9 +27,20 @@ def test_mlflows_model_answers_what_training_answered(shop, served):
     trained = {row["user_id"]: row for row in pl.read_parquet(f"{first.assignments.path}/*.parquet").to_dicts()}
     for row in told:
         expected = trained[row["user_id"]]
-        assert {k: row[k] for k in ("segment_id", "confidence", "distance", "second_segment_id", "status")} == {
-            k: expected[k] for k in ("segment_id", "confidence", "distance", "second_segment_id", "status")
-        }
+        same = ("segment_id", "confidence", "distance", "second_segment_id", "status", "memberships")
+        assert {k: row[k] for k in same} == {k: expected[k] for k in same}
+    weights = [sum(one["weight"] for one in row["memberships"]) for row in told if row["memberships"]]
+    assert weights
+    assert weights == pytest.approx([1.0] * len(weights))
+
+
+def test_the_signature_names_what_is_answered(shop, served):
+    _, _, bucket, _ = shop
+    told = served.predict(pl.DataFrame(raw_users(bucket, 2)).to_pandas(), {"as_of": AS_OF.isoformat()})
+    named = {column.name: column for column in served.metadata.signature.outputs}
+    assert set(told.columns) <= set(named)
+    soft = named["memberships"].type.dtype.to_dict()["properties"]
+    assert {name: one["type"] for name, one in soft.items()} == {"segment_id": "string", "weight": "double"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Online recommends what the batch recommends, by every recommender, or says in words why it does not."""
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,15 +11,16 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from schemas.errors import DataError
-from schemas.recommended import NONE_LEFT, OWN, SEGMENT, UNASSIGNED
+from schemas.recommended import LISTS, NONE_LEFT, OWN, SEGMENT, UNASSIGNED, WHY, Terms
 from schemas.tables import REMADE
 from tasks.health.repair import repair
 from tasks.health.state import state
+from tasks.histories import kept as bases
 from tasks.histories.kept import BASIS
 from tasks.plugins.find import kinds
 from tasks.recommendations.publish import nothing
 from tasks.serving import online
-from tasks.serving.recommending import LATER, LISTS, SENT, WHY
+from tasks.serving.recommending import LATER, SENT
 from tasks.stores import pointer, tables
 from tests.helpers import versions
 from tests.helpers.damage import flip
@@ -53,6 +55,12 @@ def listed(answer: pl.DataFrame) -> dict[str, list[tuple[str, float]]]:
     return {user: [(one["item_id"], one["score"]) for one in own] for user, own in rows}
 
 
+def reasons(answer: pl.DataFrame) -> dict[tuple[str, str], str | None]:
+    """User and item -> why it is on the list, as answered."""
+    rows = answer.select("user_id", LISTS).iter_rows()
+    return {(user, one["item_id"]): one["reason"] for user, own in rows for one in own}
+
+
 def batch(home: Path) -> dict[str, list[tuple[str, float]]]:
     """User -> items and scores, as published."""
     frame = tables.published(str(home), NAME, "user_recommendations").sort("user_id", "rank")
@@ -81,6 +89,52 @@ def test_raw_users_and_ids_get_the_lists_of_the_batch(shop, kind):
     longer = listed(online.answer(model, [{"user_id": user} for user in published], NOW, 2 * N))
     assert {user: own[:N] for user, own in longer.items()} == published, "from the kept histories"
     assert max(map(len, longer.values())) > N
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_reasons_online_are_those_of_the_batch(shop, language):
+    """For whoever is sent whole, and for lists that are longer than the published ones."""
+    home, (first, _), bucket, _ = shop
+    make_live(shop, 0)
+    settings = {"recommend": {"per_user": True, "n": 2 * N}, "describe": {"language": language}}
+    recommend_day(home, versions.tables_of(home, bucket), as_of=AS_OF, **settings)
+    frame = tables.published(str(home), NAME, "user_recommendations")
+    published = {(user, item): why for user, item, why in frame.select("user_id", "item_id", "reason").iter_rows()}
+    assert len({*published.values()}) > N
+    assert reasons(online.answer(follower(home, first).current(), raw_users(bucket), NOW, 2 * N)) == published
+    settings["recommend"]["n"] = N
+    recommend_day(home, versions.tables_of(home, bucket), as_of=AS_OF, **settings)
+    asked = [{"user_id": user} for user in frame["user_id"].unique()]
+    assert reasons(online.answer(follower(home, first).current(), asked, NOW, 2 * N)) == published
+
+
+def test_a_basis_that_names_no_segments_gives_no_reasons(shop, monkeypatch):
+    """As one of an earlier version."""
+    home, (first, _), bucket, _ = shop
+    make_live(shop, 0)
+    recommend(shop)
+    read = bases.read_live
+
+    def older(*place):
+        found = read(*place)
+        return replace(found, terms=Terms(**found.terms.model_dump(exclude={"names", "language"})))
+
+    monkeypatch.setattr(bases, "read_live", older)
+    told = online.answer(follower(home, first).current(), raw_users(bucket), NOW, N)
+    assert listed(told) == batch(home)
+    assert {*reasons(told).values()} == {None}
+
+
+def test_items_that_nobody_chose_are_recommended_online_as_in_the_batch(shop):
+    home, (first, _), bucket, _ = shop
+    make_live(shop, 0)
+    told = recommend(shop, recommender={"kind": "content"}, n=30, exclude_seen=False)
+    new = {*bucket["items"]["item_id"]} - {*bucket["events"]["item_id"]}
+    assert new
+    assert told.items == len(bucket["items"])
+    own = listed(online.answer(follower(home, first).current(), raw_users(bucket), NOW, 30))
+    assert own == batch(home)
+    assert all(new <= {item for item, _ in items} for items in own.values())
 
 
 def test_without_lists_of_users_ids_get_what_such_lists_would_hold(shop):
@@ -276,5 +330,9 @@ def test_mlflows_model_takes_the_number_as_a_parameter(shop, monkeypatch):
         user: published[user] for user in own
     }
     assert LISTS not in model.predict(frame, {"as_of": NOW})
+    named = {column.name: column for column in model.metadata.signature.outputs}
+    assert set(told.columns) == set(named)
+    assert set(named[LISTS].type.dtype.to_dict()["properties"]) == {*told[LISTS][0][0]}
+    assert not named[LISTS].required, "an answer has it where a request asks for items"
     with pytest.raises(MlflowException, match="0 or more"):
         model.predict(frame, {"recommend": -1})

@@ -13,7 +13,7 @@ from schemas.tables import DST, ITEM_ID, LOCATOR, REASON, SRC, USER_ID
 from tasks.cleaning.reasons import Reason
 from tasks.sources import _wide, tables
 from tasks.sources._delimiters import WholeLines, with_one, without_comments
-from tests.helpers.exports import landed, take
+from tests.helpers.exports import ingested, landed, take
 
 ONE_DAY = {"timestamp": "2025-01-31"}
 USER = {"user_id": "user"}
@@ -239,3 +239,104 @@ def test_rows_of_wide_lines_stay_in_the_order_of_the_lines(tmp_path):
     own = {"delimiter": "blanks", "header": ["user_id"], "wide": "item_id", "defaults": ONE_DAY, "path": "e.csv"}
     (batch,) = tables.read(tables.Config(root=str(tmp_path), events=own))["events"]
     assert (batch["user_id"].to_pylist(), batch["__row"].to_pylist()) == (["u", "u", "v", "w"], [1, 1, 2, 3])
+
+
+BOUGHT = {"header": [USER_ID, ITEM_ID], "defaults": ONE_DAY}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "customer,sku\nu1,i1\nu2,i2\n",
+        '"User ID",item\na,b\n',
+        "kunde,artikel\n17,23\n18,24\n19,25\n",
+        "用户,商品\na,b\n",
+    ],
+)
+def test_a_header_below_the_declared_one_is_no_user(tmp_path, text):
+    with pytest.raises(DataError, match=r"reads like a header, and the config declares one; set skip_lines: 1 to pass"):
+        take(tmp_path, text, **BOUGHT)
+    first = text.splitlines()[0].replace('"', "").split(",")
+    take(tmp_path, text, **BOUGHT, skip_lines=1)
+    assert tuple(first) not in landed(tmp_path).select(USER_ID, ITEM_ID).rows()
+    take(tmp_path, text, **BOUGHT, skip_lines=0)
+    assert landed(tmp_path).select(USER_ID, ITEM_ID).rows()[0] == tuple(first)
+
+
+@pytest.mark.parametrize(
+    "text", ["ann,tea\nbob,milk\ncy,tea\n", "u1,i1\nu2,i2\n", "ann,tea\n17,4\nu2,i\n19,2\n", "ann,i1\n"]
+)
+def test_a_first_row_is_no_header(tmp_path, text):
+    take(tmp_path, text, **BOUGHT)
+    assert len(landed(tmp_path)) == len(text.splitlines())
+
+
+def test_users_in_quotes_of_their_own_are_set_aside_and_items_may_have_them(tmp_path):
+    text = 'user_id,item_id\n\'u1\',i\nu2,\'Heroes\'\n"""u3""",i\no\'neill,i\n"d\'",i\n'
+    done = take(tmp_path, text, defaults=ONE_DAY)
+    assert landed(tmp_path).select(USER_ID, ITEM_ID).rows() == [("u2", "'Heroes'"), ("o'neill", "i"), ("d'", "i")]
+    assert done.quarantine.select(LOCATOR, REASON).rows() == [("e.csv:1", Reason.QUOTED), ("e.csv:3", Reason.QUOTED)]
+    take(tmp_path, "user_id,item_id\n'u1',i\n", defaults=ONE_DAY, quote="'")
+    assert landed(tmp_path)[USER_ID].to_list() == ["u1"]
+
+
+def categories(place, cell, **own):
+    """How the categories of an item are read, beside one with a single category."""
+    quoted = cell.replace('"', '""')
+    (place / "i.csv").write_text(f'item_id,categories\ni1,"{quoted}"\ni2,z\n')
+    (place / "e.csv").write_text("user_id,item_id,timestamp\nu,i1,2025-01-01\n")
+    ingested(place, items={"path": "i.csv", **own}, events={"path": "e.csv"})
+    return landed(place, "items")["categories"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("cell", "meant"),
+    [
+        ("{a,b}", ["a", "b"]), ('{a,"b, c",NULL,"d\\"e"}', ["a", "b, c", 'd"e']), ("{}", []), ("a|b", ["a", "b"]),
+        ("{'a', 'b'}", ["a", "b"]), ("['a', 'b']", ["a", "b"]), ('{"name": "x"}', ['{"name": "x"}']),
+        ("{{a},{b}}", ["{{a},{b}}"]),
+    ],
+)  # fmt: skip
+def test_lists_as_databases_write_them(tmp_path, cell, meant):
+    assert categories(tmp_path, cell) == [meant, ["z"]]
+
+
+@pytest.mark.parametrize(("cell", "sign"), [("a;b", ";"), ("a > b", " > ")])
+def test_lists_parted_by_another_sign_ask_for_it(tmp_path, cell, sign):
+    with pytest.raises(DataError, match=rf"i\.csv: categories: '{cell}' reads like a list parted by '{sign}'; set sep"):
+        categories(tmp_path, cell)
+    assert categories(tmp_path, cell, separator=sign) == [["a", "b"], ["z"]]
+    assert categories(tmp_path, cell, separator="|") == [[cell], ["z"]]
+    wide = {"columns": {"item_id": "seen"}, "wide": "seen", "defaults": ONE_DAY}
+    text = f"user_id,seen\nu,{cell}\n"
+    with pytest.raises(DataError, match=f"seen: '{cell}' reads like a list parted by"):
+        take(tmp_path, text, **wide)
+    take(tmp_path, text, **wide, separator=sign)
+    assert landed(tmp_path)[ITEM_ID].to_list() == ["a", "b"]
+
+
+SIGNED = 'user_id,share,price,town\nu1,70%,$70,Bonn\nu2,35.5 %,"$1,200",Ulm\nu3,7,,Ulm\n'
+
+
+def test_numbers_with_signs_ask_for_their_unit(tmp_path):
+    with pytest.raises(
+        DataError, match=r"e\.csv: 'price' holds numbers with a sign, such as '\$70'; set units: {price: '\$'}"
+    ):
+        take(tmp_path, SIGNED, "users", units={"share": "%"})
+    own = {"units": {"share": "%", "price": "$"}, "thousands": ","}
+    done = take(tmp_path, SIGNED, "users", **own)
+    assert landed(tmp_path, "users").select("share", "price").rows() == [(70.0, 70.0), (35.5, 1200.0), (7.0, None)]
+    assert done.quarantine.is_empty()
+    take(tmp_path, SIGNED, "users", units={"share": "", "price": ""})
+    assert landed(tmp_path, "users")["price"].to_list() == ["$70", "$1,200", None]
+    done = take(tmp_path, "user_id,price\nu1,$70\nu2,€70\nu3,5 kg\n", "users", units={"price": "$"})
+    assert landed(tmp_path, "users").rows() == [("u1", 70.0)]
+    assert set(done.quarantine[REASON]) == {Reason.WITH_SIGNS}
+    with pytest.raises(DataError, match="no column 'prize', which units names; did you mean 'price'"):
+        take(tmp_path, SIGNED, "users", units={"prize": "$"})
+
+
+def test_an_events_value_with_a_sign(tmp_path):
+    text = "user_id,item_id,timestamp,paid\nu,i,2025-01-01,€12.50\n"
+    take(tmp_path, text, columns={"value": "paid"}, units={"paid": "€"})
+    assert landed(tmp_path)["value"].to_list() == [12.5]

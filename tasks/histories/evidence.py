@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.interactions import Interactions
+from schemas.recommended import Basis
 from tasks.phrases.words import Words
-from tasks.reporting.segments import because
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,3 +50,25 @@ class Evidence:
         rows = zip(label.tolist(), own.tolist(), self._all[item].tolist(), strict=True)
         told = pl.Series([because(self._say, self._names[one], *shares) for one, *shares in rows], dtype=pl.String)
         return told.gather(place)
+
+
+def evidence(basis: Basis) -> Evidence:
+    """What was measured of the items of a basis, in the words and under the names that it keeps."""
+    chosen, terms = basis.chosen, basis.terms
+    return Evidence(chosen.interactions, chosen.labels, terms.names, terms.language)
+
+
+def because(say: Words, name: str | None, own: float, all_: float) -> str:
+    """Why an item is on a list: its users in a segment where they are more than elsewhere, else those of everybody.
+
+    Args:
+        say: Phrases of the reader's language.
+        name: Of the segment; None: a list for users without one.
+        own: Share of the segment's members who chose the item.
+        all_: Share of all users who did; 0: it is known by its texts or categories alone.
+    """
+    if not all_:
+        return say("recommended.unchosen")
+    if name is not None and f"{own:.1%}" != f"{all_:.1%}" and own > all_:
+        return say("recommended.segment", name=name, own=own, all=all_)
+    return say("recommended.everybody", all=all_)
