@@ -17,6 +17,7 @@ from tasks.behaviour_encoders._batches import Batch, gap_codes, padded
 from tasks.behaviour_encoders._net import Catalogue, network, shares, started, still
 from tasks.behaviour_encoders._objectives import OBJECTIVES, Model, last
 from tasks.behaviour_encoders._train import Progress, train
+from tasks.execution.alone import alone
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +63,9 @@ class FittedEncoder:
             sequences: Codes below m are items of the fit; m + j is row j of `new`.
             new: Items that the fit did not see, with the same coordinates of texts and the same categories.
         """
+        return alone(lambda: self._encoded(sequences, new))
+
+    def _encoded(self, sequences: Sequences, new: Items | None) -> np.ndarray:
         import torch
 
         out = np.full((len(sequences), self._config.dimension), np.nan, np.float32)
@@ -120,11 +124,15 @@ class FittedEncoder:
 
     def _table(self, new: Items | None) -> np.ndarray:
         """Embeddings of the items of the fit and of the new ones, and last that of an unknown item, in float64."""
+        if new is None or not len(new):
+            return self._known
+        return np.concatenate([self._known[:-1], self.content(new), self._known[-1:]])
+
+    @cached_property
+    def _known(self) -> np.ndarray:
+        """Embeddings of the items of the fit, and last that of an unknown item."""
         own = self._arrays[TABLE].astype(np.float64)
-        more = np.zeros((0 if new is None else len(new), own.shape[1]))
-        if new is not None and len(new):
-            more += self.content(new)
-        return np.concatenate([own, more, np.zeros((1, own.shape[1]))])
+        return np.concatenate([own, np.zeros((1, own.shape[1]))])
 
     def content(self, items: Items) -> np.ndarray:
         """(u, d) float64: what follows from the items' texts and categories alone."""
@@ -189,7 +197,8 @@ def fit(
     drawn = (counts + 1.0) ** config.negatives_power
     both_ways = objective == "masked"
     model = Model(net, catalogue, drawn / drawn.sum(), both_ways, config)
-    course = train(model, sequences, OBJECTIVES[objective], int(rng.integers(2**62)), progress)
+    seed = int(rng.integers(2**62))
+    course = alone(lambda: train(model, sequences, OBJECTIVES[objective], seed, progress))
     made = FittedEncoder(_arrays(model, items), config, body, both_ways)
     made.losses, made.score = course.losses, course.score if np.isfinite(course.score) else float("nan")
     return made

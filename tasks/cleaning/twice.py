@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from schemas.tables import BUCKETED, Table
-from tasks.numerics.hashing import row_hashes
+from tasks.numerics.keys import row_hashes
 
 if TYPE_CHECKING:
     import polars as pl

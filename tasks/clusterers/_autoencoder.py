@@ -4,11 +4,10 @@ Papers: DEC, Xie, Girshick and Farhadi 2016; IDEC, Guo, Gao, Liu and Yin 2017. A
 batches and clipping are its own. Sums are made in one thread, so that a seed decides every byte on the CPU.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from schemas.errors import DataError
 if TYPE_CHECKING:
     import torch
 
-T = TypeVar("T")
 LONGEST = 5.0
 """Length that a fit's gradient is cut to."""
 
@@ -238,25 +236,6 @@ def divergence(targets: "torch.Tensor", shares: "torch.Tensor") -> "torch.Tensor
     import torch
 
     return (torch.xlogy(targets, targets) - torch.xlogy(targets, shares)).sum(2).mean(1)
-
-
-def alone(work: Callable[[], T]) -> T:
-    """What `work` returns, done in a thread of its own in which torch uses no other; elsewhere it uses what it did.
-
-    Small products shared between threads take longer, and where threads are scarce a hundred times as long.
-    """
-    import torch
-
-    many = torch.get_num_threads()
-
-    def narrow() -> None:
-        torch.get_num_threads()  # a thread takes up the common number at the first question
-        torch.set_num_threads(1)
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(narrow).result()
-        torch.set_num_threads(many)  # of all threads to come; that of the narrow one stays
-        return pool.submit(work).result()
 
 
 def _chosen(values: "torch.Tensor", rows: "torch.Tensor") -> "torch.Tensor":

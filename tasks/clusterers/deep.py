@@ -16,13 +16,14 @@ from pydantic import Field
 
 from schemas.config import Section
 from schemas.evaluation import Assignment
-from tasks.clusterers._autoencoder import Autoencoders, Schedule, alone
+from tasks.clusterers._autoencoder import Autoencoders, Schedule
 from tasks.clusterers._blocks import blocks_of
 from tasks.clusterers._common import check_k, check_rows, fewer_warnings, is_dask, outlier_warnings
 from tasks.clusterers._distances import Space, from_squares, nearest, points
 from tasks.clusterers._exact import Layer, layer_arrays, layers_of, through
 from tasks.clusterers._labels import calm
 from tasks.clusterers._lloyd import lloyd, sample_rows, seeds, sweeper
+from tasks.execution.alone import alone
 from tasks.numerics.groups import canonical
 
 if TYPE_CHECKING:

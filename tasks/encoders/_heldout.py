@@ -6,7 +6,7 @@ import numpy as np
 
 from schemas.reports import Difference
 from schemas.tuning import Examples
-from tasks.numerics.hashing import splitmix64
+from tasks.numerics.keys import splitmix64
 from tasks.numerics.paired import difference
 
 _DRAWS = 1000

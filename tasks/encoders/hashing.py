@@ -14,7 +14,7 @@ from pydantic import Field
 
 from schemas.config import Positive, Section
 from tasks.encoders._base import Progress, check_texts, collect, fingerprint
-from tasks.numerics.hashing import splitmix64
+from tasks.numerics.keys import splitmix64
 
 VERSION = "1"
 _WINDOW = 4096  # texts hashed at once

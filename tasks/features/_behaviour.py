@@ -9,7 +9,7 @@ import numpy as np
 from schemas.tables import ITEM_ID
 from tasks.features._timeline import Timeline, codes, sort_runs
 from tasks.numerics.history import MICROSECONDS_PER_DAY as DAY
-from tasks.numerics.strings import locate
+from tasks.numerics.keys import locate
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,7 +16,7 @@ from pydantic import Field
 from schemas.config import Section
 from schemas.errors import DataError, UsageError
 from schemas.tables import USER_ID, Bucket
-from tasks.numerics.strings import locate
+from tasks.numerics.keys import locate
 
 if TYPE_CHECKING:
     import polars as pl

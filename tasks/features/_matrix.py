@@ -10,7 +10,7 @@ import numpy as np
 from schemas.errors import DataError
 from schemas.tables import EVENT, EVENTS, ITEM_ID, TIMESTAMP, USER_ID, VALUE, Bucket
 from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, until
-from tasks.numerics.strings import locate
+from tasks.numerics.keys import locate
 
 if TYPE_CHECKING:
     import polars as pl

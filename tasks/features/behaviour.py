@@ -53,7 +53,7 @@ from tasks.features import _behaviour as kernels
 from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._timeline import Timeline, timeline
 from tasks.numerics.history import clock, population
-from tasks.numerics.strings import pack_strings, unpack_strings
+from tasks.numerics.keys import pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

@@ -25,7 +25,7 @@ from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._factors import als, fold_in_als, truncated_svd, unit_rows
 from tasks.features._matrix import Piece, assemble, event_weight, interactions, sparse_matrix
 from tasks.numerics.history import population, until
-from tasks.numerics.strings import locate, pack_strings, unpack_strings
+from tasks.numerics.keys import locate, pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

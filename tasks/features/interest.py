@@ -29,7 +29,7 @@ from tasks.features import _interest as kernels
 from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.features._timeline import timeline
 from tasks.numerics.history import population
-from tasks.numerics.strings import locate, pack_strings, unpack_strings
+from tasks.numerics.keys import locate, pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

@@ -32,7 +32,7 @@ from tasks.features._graph import bridging, measures, spectral, weights
 from tasks.features._matrix import Piece, pair_sums, sparse_matrix
 from tasks.numerics.communities import communities
 from tasks.numerics.history import MICROSECONDS_PER_DAY, clock, population, until
-from tasks.numerics.strings import locate, pack_strings, unpack_strings
+from tasks.numerics.keys import locate, pack_strings, unpack_strings
 
 if TYPE_CHECKING:
     import polars as pl

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from tasks.segments import ladder as ladders
 from tasks.segments import reasons as reasoning
 from tasks.segments.bundle import Bundle, Family
 from tasks.segments.segmenter import Assigns, Block, Represents, Rows, Segmenter
-from tasks.sequences import encoder
+from tasks.sequences.encoder import REQUIRES, Reader
 from tasks.sequences.vocabulary import Speaks
 from tasks.vectors.blocks import feature_block
 from tasks.vectors.blocks import text_block as text_values
@@ -77,11 +78,11 @@ def family_block(family: Family, state: State, speaks: Speaks | None = None) -> 
     """One feature family, or encoder of behaviour, as a block; `speaks`: the texts of items."""
     folder, module = block(family.family)
     config = restored(module.Config, family.config, f"{folder}.{family.family}")
-    learned = folder == "behaviour_encoders"
-    transform = partial(encoder.transform, speaks=speaks) if learned else module.transform
-    requires = encoder.REQUIRES if learned else tuple(module.REQUIRES)
-    build = partial(_features, transform, state, config, family)
-    return Block(family.family, family.columns, len(family.columns), requires, build)
+    if folder == "behaviour_encoders":
+        read, requires = Reader(state, config, speaks).read, REQUIRES
+    else:
+        read, requires = partial(_computed, module, state, config), tuple(module.REQUIRES)
+    return Block(family.family, family.columns, len(family.columns), requires, partial(_features, read, family))
 
 
 def text_block(state: State, config: TextsConfig, lookup: Lookup, dimension: int) -> Block:
@@ -112,15 +113,13 @@ def _rebuilt(what: str, build: Callable[[], R]) -> R:
         raise DataError(f"bundle: the {what} cannot be rebuilt ({type(error).__name__}: {error}); retrain") from error
 
 
-def _features(
-    transform: Callable[..., "pl.DataFrame"],
-    state: State,
-    config: Section,
-    family: Family,
-    bucket: Bucket,
-    as_of: datetime,
-) -> Rows:
-    frame = transform(bucket, state, config, as_of)
+def _computed(module: ModuleType, state: State, config: Section, bucket: Bucket, as_of: datetime) -> "pl.DataFrame":
+    made: pl.DataFrame = module.transform(bucket, state, config, as_of)
+    return made
+
+
+def _features(read: Callable[..., "pl.DataFrame"], family: Family, bucket: Bucket, as_of: datetime) -> Rows:
+    frame = read(bucket, as_of)
     if tuple(frame.columns) != (USER_ID, *family.columns):
         raise DataError(f"features.{family.family}: the columns are not those it was fitted with, or in another order")
     values = feature_block(frame) if frame.height else np.empty((0, len(family.columns)), np.float32)

@@ -1,7 +1,9 @@
 """A fitted encoder of behaviour on one bucket: the code of training, batches and requests."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +13,9 @@ from schemas.config import Section
 from schemas.interactions import Items
 from schemas.tables import EVENTS, ITEM_ID, ITEMS, USER_ID, Bucket
 from tasks.numerics.history import population, until
-from tasks.numerics.sequences import sequences
-from tasks.numerics.strings import locate
+from tasks.numerics.keys import locate
 from tasks.plugins.find import module_of
+from tasks.sequences.histories import sequences
 from tasks.sequences.vocabulary import Known, Speaks, described, ordered
 
 if TYPE_CHECKING:
@@ -24,29 +26,49 @@ COLUMNS = "columns"
 ENCODER = "encoder."
 
 
-def transform(bucket: Bucket, state: State, config: Section, as_of: datetime, speaks: Speaks | None) -> "pl.DataFrame":
-    """The bucket's users with their vectors, null for users without events, sorted by user.
+@dataclass(frozen=True)
+class Reader:
+    """An encoder that was fitted, with what its codes stand for; ready at the first bucket.
 
-    Args:
-        bucket: Tables by name.
+    Attributes:
         state: As `fit.fit_behaviour` learned it.
         config: The encoder's.
-        as_of: Nothing later is looked at.
         speaks: Texts of items that the fit did not see; None: they have none.
     """
-    import polars as pl
 
-    encoder = module_of("behaviour_encoders", config).from_arrays(arrays_of(state), config)
-    known, events = Known.of(state), until(bucket[EVENTS.name], as_of)
-    new = _new(events, bucket, known, speaks)
-    ids = known.items if new is None else pl.concat([known.items, pl.Series(new.ids, dtype=pl.String)])
-    users, histories = sequences(events, ids, known.kinds)
-    X = encoder.encode(histories, new)
-    everyone = population(bucket, as_of)
-    rows = np.full((len(everyone), X.shape[1]), np.nan, np.float32)
-    rows[locate(everyone, users)] = X
-    columns = [pl.Series(name, rows[:, j]).fill_nan(None) for j, name in enumerate(state.meta[COLUMNS])]
-    return pl.DataFrame([everyone.alias(USER_ID), *columns])
+    state: State
+    config: Section
+    speaks: Speaks | None
+
+    @cached_property
+    def known(self) -> Known:
+        """The vocabulary."""
+        return Known.of(self.state)
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The encoder."""
+        return module_of("behaviour_encoders", self.config).from_arrays(arrays_of(self.state), self.config)
+
+    def read(self, bucket: Bucket, as_of: datetime) -> "pl.DataFrame":
+        """The bucket's users with their vectors, null for users without events, sorted by user.
+
+        Args:
+            bucket: Tables by name.
+            as_of: Nothing later is looked at.
+        """
+        import polars as pl
+
+        known, events = self.known, until(bucket[EVENTS.name], as_of)
+        new = _new(events, bucket, known, self.speaks)
+        ids = known.items if new is None else pl.concat([known.items, pl.Series(new.ids, dtype=pl.String)])
+        users, histories = sequences(events, ids, known.kinds)
+        X = self.encoder.encode(histories, new)
+        everyone = population(bucket, as_of)
+        rows = np.full((len(everyone), X.shape[1]), np.nan, np.float32)
+        rows[locate(everyone, users)] = X
+        columns = [pl.Series(name, rows[:, j]).fill_nan(None) for j, name in enumerate(self.state.meta[COLUMNS])]
+        return pl.DataFrame([everyone.alias(USER_ID), *columns])
 
 
 def unknown(bucket: Bucket, state: State, as_of: datetime) -> dict[str, tuple[float, float]]:

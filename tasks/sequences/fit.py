@@ -5,9 +5,8 @@ fits the users whose behaviour did not change.
 """
 
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,14 +15,14 @@ from schemas.config import Section, TextsConfig, kind_of
 from schemas.execution import ExecutionConfig
 from schemas.runs import Embedded, Slice
 from schemas.sequences import Sequences
-from schemas.tables import ITEMS
+from schemas.tables import ITEMS, Bucket
 from tasks.disk.artifacts import fingerprint, load_state
 from tasks.execution.scheduler import Progress
-from tasks.numerics.procrustes import procrustes
 from tasks.plugins.find import module_of
 from tasks.segments.bundle import Bundle, Encoder, family_state
-from tasks.sequences.encoder import COLUMNS, ENCODER, arrays_of, transform
+from tasks.sequences.encoder import COLUMNS, ENCODER, Reader, arrays_of
 from tasks.sequences.stream import Resumed, Stream
+from tasks.sequences.turn import procrustes
 from tasks.sequences.vocabulary import Known, Speaks, described, rows_of, vocabulary
 from tasks.stores.buckets import Refs, read_table
 from tasks.stores.pointer import Live
@@ -31,6 +30,9 @@ from tasks.texts.templates import item_texts
 from tasks.vectors.encoder import LazyEncoder, cache_of, encode, recorded
 from tasks.vectors.features import ISOMETRIC
 from tasks.vectors.learner import Learner, keep_state
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _ANCHORS = 20  # users per dimension: a turn of d dimensions has d (d - 1) / 2 angles
 
@@ -71,8 +73,11 @@ def fit_behaviour(
         return made
 
     state = keep_state(run, f"state-{kind}", digest, learn)
-    transformed = partial(transform, config=config, as_of=run.as_of, speaks=speaks)
-    return Fitted(state=state, output=learner.apply(f"behaviour-{kind}", state, transformed, (told,), None))
+
+    def read(bucket: Bucket, fitted: State) -> "pl.DataFrame":
+        return Reader(fitted, config, speaks).read(bucket, run.as_of)
+
+    return Fitted(state=state, output=learner.apply(f"behaviour-{kind}", state, read, (told,), None))
 
 
 def before(

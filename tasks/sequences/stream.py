@@ -14,7 +14,7 @@ from schemas.tables import EVENTS, TIMESTAMP, USER_ID
 from tasks.disk.artifacts import find, fingerprint, folder, load_state, produce, save_state
 from tasks.execution.scheduler import Progress
 from tasks.numerics.history import until
-from tasks.numerics.sequences import sequences
+from tasks.sequences.histories import sequences
 from tasks.sequences.vocabulary import Known
 from tasks.stores.buckets import Refs, read_frames
 

@@ -15,7 +15,7 @@ from schemas.config import TextsConfig
 from schemas.interactions import Items
 from schemas.tables import CATEGORIES, EVENT, EVENTS, ITEM_ID, ITEMS, USER_ID, Bucket
 from tasks.numerics.history import until
-from tasks.numerics.strings import locate, pack_strings, unpack_strings
+from tasks.numerics.keys import locate, pack_strings, unpack_strings
 from tasks.stores.buckets import Refs, read_table, reduce_buckets
 from tasks.texts.templates import item_vectors
 from tasks.vectors.learner import Learner

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from tasks.numerics.hashing import splitmix64
+from tasks.numerics.keys import splitmix64
 
 _SPREAD, _STEP = np.uint64(0x94D049BB133111EB), np.uint64(0x9E3779B97F4A7C15)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from schemas.artifacts import ArtifactRef
 from schemas.tables import BUCKETED, EVENTS, ITEM_ID, ITEMS, TIMESTAMP, USER_ID, Bucket
 from tasks.disk.artifacts import at, fingerprint
-from tasks.numerics.hashing import row_hashes
 from tasks.numerics.history import until
+from tasks.numerics.keys import row_hashes
 from tasks.stores import pointer
 from tasks.stores.book import Day
 from tasks.stores.buckets import contents, map_buckets

@@ -15,8 +15,8 @@ import numpy as np
 from schemas.artifacts import State
 from schemas.config import TextsConfig
 from schemas.tables import SEQUENCE, TEXT, TIMESTAMP, USER_ID, WEIGHT, Bucket
-from tasks.numerics.hashing import splitmix64
 from tasks.numerics.history import MICROSECONDS_PER_DAY
+from tasks.numerics.keys import splitmix64
 from tasks.texts._weights import consumed, empty, keys_of, written
 
 if TYPE_CHECKING:

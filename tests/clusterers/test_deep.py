@@ -12,8 +12,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from schemas.errors import DataError
 from tasks.clusterers import deep, kmeans
-from tasks.clusterers._autoencoder import alone, divergence, sharpened, student
+from tasks.clusterers._autoencoder import divergence, sharpened, student
 from tasks.clusterers._exact import Layer, through
+from tasks.execution.alone import alone
 
 QUICK = {"seeds": 2, "epochs": 20, "rounds": 4}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.errors import DataError, UsageError
 from tasks.features._common import FamilyConfig, answer, chosen, require
 from tasks.numerics.history import microseconds, population, until
-from tasks.numerics.strings import locate, pack_strings, unpack_strings
+from tasks.numerics.keys import locate, pack_strings, unpack_strings
 from tests.helpers.random_tables import AS_OF
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

@@ -10,7 +10,7 @@ from scipy.stats import median_abs_deviation, skew
 
 from tasks.numerics.communities import communities
 from tasks.numerics.groups import canonical, means
-from tasks.numerics.hashing import splitmix64
+from tasks.numerics.keys import splitmix64
 from tasks.numerics.popularity import group_scores
 from tasks.numerics.robust import center_and_spread, is_skewed
 

@@ -7,7 +7,7 @@ import numpy as np
 from schemas.sequences import Sequences
 from schemas.tables import EVENT, ITEM_ID, SEQUENCE, TIMESTAMP, USER_ID
 from tasks.numerics.history import MICROSECONDS_PER_DAY, physical
-from tasks.numerics.strings import locate
+from tasks.numerics.keys import locate
 
 if TYPE_CHECKING:
     import polars as pl
