@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_harness")]
 CONFIG = Path(__file__).parents[2] / "deployments" / "configs" / "movielens.yaml"
 QUICK = [
     "search.candidates=[{algorithm: {kind: kmeans}, grid: {k: [20]}}]", "evaluate.refits=3", "evaluate.bootstraps=20",
-    "evaluate.random_draws=2", "calibration.folds=2",
+    "evaluate.random_draws=2", "calibration.folds=2", "behaviour_encoders=[{kind: transformer, epochs: 3}]",
 ]  # fmt: skip
 DECIDED = ("user_id", "segment_id", "second_segment_id", "status")
 MEASURED = ("distance", "confidence")

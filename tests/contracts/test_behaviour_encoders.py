@@ -48,7 +48,8 @@ def part(whole, users):
 def catalogue(items=ITEMS):
     rng = np.random.default_rng(1)
     categories = sp.csr_matrix(rng.random((items, 3)) < 0.5, dtype=float)
-    return Items(np.array([f"i{n}" for n in range(items)]), rng.standard_normal((items, 4)).astype(np.float32), categories)
+    vectors = rng.standard_normal((items, 4)).astype(np.float32)
+    return Items(np.array([f"i{n}" for n in range(items)]), vectors, categories)
 
 
 BUCKETS = [sequences([3, 0, 7, 1, 9], 0), sequences([2, 14, 5], 1)]
@@ -66,7 +67,7 @@ def same(a, b):
 
 def test_a_user_is_a_vector_and_one_without_events_is_unknown(encoder):
     X = fitted(encoder).encode(BUCKETS[0])
-    assert X.shape == (5, 8) and X.dtype == np.float32
+    assert (X.shape, X.dtype) == ((5, 8), np.float32)
     assert np.isfinite(X).all(axis=1).tolist() == [True, False, True, True, True]
 
 
@@ -75,7 +76,8 @@ def test_a_seed_decides_every_byte_and_nothing_else_does(encoder):
     before = torch.get_rng_state()
     made = fitted(encoder)
     torch.rand(5)
-    assert same(made, fitted(encoder)) and not same(made, fitted(encoder, seed=1))
+    assert same(made, fitted(encoder))
+    assert not same(made, fitted(encoder, seed=1))
     torch.manual_seed(3)
     fitted(encoder)
     assert torch.equal(torch.get_rng_state(), before)
@@ -152,7 +154,8 @@ def test_an_item_that_nobody_knew_is_read_by_its_content(encoder):
     new = Items(np.array(["new"]), 50 * np.ones((1, 4), np.float32), sp.csr_matrix(np.ones((1, 3))))
     unknown = Sequences(own.starts, np.where(strange.items == ITEMS, -1, strange.items), own.kinds, own.times)
     seen, blank = made.encode(strange, new), made.encode(unknown)
-    assert np.isfinite(seen).all() and np.isfinite(blank).all() and not np.array_equal(seen, blank)
+    assert np.isfinite([seen, blank]).all()
+    assert not np.array_equal(seen, blank)
 
 
 def test_a_start_from_another_moves_nothing_that_it_knew(encoder):

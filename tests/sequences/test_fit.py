@@ -94,6 +94,8 @@ def test_codes_stay_and_new_ones_come_after_them(made, parts, tmp_path):
     grown = load_state(fit_behaviour(tables, CONFIG, None, later, HERE, (before, run.as_of)).state)
     old, new = Known.of(before).items.to_list(), Known.of(grown).items.to_list()
     assert new == [*old, "00-new"]
+    again = load_state(fit_behaviour(tables, CONFIG, None, later, HERE, (grown, later.as_of)).state)
+    assert {name: a.tobytes() for name, a in again.arrays.items()} == {n: a.tobytes() for n, a in grown.arrays.items()}
     cold = CONFIG.model_copy(update={"warm": False})
     alone = load_state(fit_behaviour(tables, cold, None, later, HERE, (before, run.as_of)).state)
     assert Known.of(alone).items.to_list() == sorted(new)
