@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Body = Callable[[Any], "torch.nn.Module"]
 _NET, TABLE, TEXTS, CATEGORIES = "net.", "table", "texts", "categories"
 TURN, SHIFT = "turn", "shift"
+_KINDS = f"{_NET}kinds.weight"
+_GROWS = (TABLE, CATEGORIES, _KINDS)
 _GRID = 65536.0
 _BATCH = 256
 
@@ -35,6 +37,7 @@ class FittedEncoder:
     """Reads the newest events of users.
 
     Attributes:
+        warm: Whether it started from another; False after a reload.
         losses: Mean loss of each epoch, empty after a reload.
         score: Validation of the parameters that were kept; NaN where there is none.
     """
@@ -46,6 +49,7 @@ class FittedEncoder:
             DataError: the arrays are not those of such an encoder.
         """
         self._arrays, self._config, self._body, self._both_ways = dict(arrays), config, body, both_ways
+        self.warm = False
         self.losses: list[float] = []
         self.score = float("nan")
         wanted = {TABLE, TEXTS, CATEGORIES}
@@ -136,13 +140,7 @@ class FittedEncoder:
 
     def content(self, items: Items) -> np.ndarray:
         """(u, d) float64: what follows from the items' texts and categories alone."""
-        made = np.zeros((len(items), self._arrays[TABLE].shape[1]))
-        texts, categories = self._arrays[TEXTS].astype(np.float64), self._arrays[CATEGORIES].astype(np.float64)
-        if len(texts) and items.vectors is not None:
-            made += np.einsum("it,td->id", items.vectors.astype(np.float64), texts)
-        if len(categories) and items.categories is not None:
-            made += shares(items, np.arange(len(items))) @ categories
-        return made
+        return _content({name: self._arrays[name].astype(np.float64) for name in (TABLE, TEXTS, CATEGORIES)}, items)
 
 
 def _asked(net: Any, items: Any, batch: Batch) -> tuple[Any, Any, np.ndarray]:
@@ -176,8 +174,8 @@ def fit(
         rng: Where parameters start, and the order of everything.
         device: A torch device.
         make: The body, and the objective that it learns by.
-        more: Arrays of an encoder to start from (its items are the first of these); and what hears of progress, which
-            may also keep what a killed training goes on from: see `Keep`.
+        more: Arrays of an encoder to start from (its items are the first of these), left aside where they have other
+            shapes; and what hears of progress, which may also keep what a killed training goes on from: see `Keep`.
 
     Raises:
         DataError: there is nothing to learn from, or the loss is no number any more.
@@ -186,9 +184,11 @@ def fit(
 
     (body, objective), (init, progress) = make, more
     counts, kinds = _counted(sequences, len(items))
+    kinds = max(kinds, len(init[_KINDS]) - 1 if init is not None and _KINDS in init else 0)
     start = started(lambda: network(body(config), kinds, config.dimension), rng)
     own = _embeddings(items, config, rng)
-    if init is not None:
+    warm = init is not None and _fits(start, own, init)
+    if warm and init is not None:
         _warmed(start, own, init, items)
     place = torch.device(device)
     net = start.to(place)
@@ -200,7 +200,8 @@ def fit(
     seed = int(rng.integers(2**62))
     course = alone(lambda: train(model, sequences, OBJECTIVES[objective], seed, progress))
     made = FittedEncoder(_arrays(model, items), config, body, both_ways)
-    made.losses, made.score = course.losses, course.score if np.isfinite(course.score) else float("nan")
+    made.warm, made.losses = warm, course.losses
+    made.score = course.score if np.isfinite(course.score) else float("nan")
     return made
 
 
@@ -227,21 +228,25 @@ def _embeddings(items: Items, config: "EncoderConfig", rng: np.random.Generator)
     return {TABLE: drawn(len(items), d), TEXTS: drawn(t, d), CATEGORIES: drawn(c, d)}
 
 
+def _fits(net: "torch.nn.Module", own: Mapping[str, np.ndarray], init: Mapping[str, np.ndarray]) -> bool:
+    """Whether what another encoder learned has its place in this one, which may know more items and events."""
+    here = {f"{_NET}{name}": tuple(value.shape) for name, value in net.named_parameters()}
+    here |= {name: own[name].shape for name in (TABLE, TEXTS, CATEGORIES)}
+    there = {name: value.shape for name, value in init.items() if name not in (TURN, SHIFT)}
+    return here.keys() == there.keys() and all(
+        here[name][1:] == shape[1:] and (shape == here[name] or (name in _GROWS and shape[0] < here[name][0]))
+        for name, shape in there.items()
+    )
+
+
 def _warmed(net: "torch.nn.Module", own: dict[str, np.ndarray], init: Mapping[str, np.ndarray], items: Items) -> None:
-    """Puts what another encoder learned in place of where this one starts, as far as it goes.
+    """Puts what another encoder learned in place of where this one starts.
 
     Items that the other did not know begin at what follows from their content, as it would have read them.
     """
     import torch
 
-    parameters = dict(net.named_parameters())
-    for name, value in init.items():
-        if name in (TURN, SHIFT):  # of its vectors, not of what learned them
-            continue
-        here = own[name] if name in own else parameters.get(name.removeprefix(_NET))
-        if here is None or here.shape[1:] != value.shape[1:] or (here.ndim and here.shape[0] < value.shape[0]):
-            raise DataError(f"behaviour encoder: {name} of the one to start from has shape {value.shape}; start anew")
-    for name, parameter in parameters.items():
+    for name, parameter in net.named_parameters():
         value = init[f"{_NET}{name}"]
         with torch.no_grad():
             parameter[: len(value)] = torch.from_numpy(np.array(value))
@@ -249,15 +254,15 @@ def _warmed(net: "torch.nn.Module", own: dict[str, np.ndarray], init: Mapping[st
         own[name][: len(init[name])] = init[name]
     known = len(init[TABLE])
     own[TABLE][known:] = 0
-    content = _content(own, items, own[TABLE].shape[1])
-    own[TABLE][:known] = init[TABLE] - content[:known]
+    own[TABLE][:known] = init[TABLE] - _content(own, items)[:known]
 
 
-def _content(own: Mapping[str, np.ndarray], items: Items, d: int) -> np.ndarray:
-    """(m, d) float32: what follows from the content of items by embeddings of texts and categories."""
-    made = np.zeros((len(items), d), np.float32)
+def _content(own: Mapping[str, np.ndarray], items: Items) -> np.ndarray:
+    """(m, d): what follows from the content of items by embeddings of texts and categories, in their precision."""
+    precision = own[TABLE].dtype
+    made = np.zeros((len(items), own[TABLE].shape[1]), precision)
     if len(own[TEXTS]) and items.vectors is not None:
-        made += items.vectors @ own[TEXTS]
+        made += np.einsum("it,td->id", items.vectors.astype(precision), own[TEXTS])
     if len(own[CATEGORIES]) and items.categories is not None:
         made += shares(items, np.arange(len(items))) @ own[CATEGORIES]
     return made
@@ -269,6 +274,6 @@ def _arrays(model: Model, items: Items) -> dict[str, np.ndarray]:
     with torch.no_grad():
         learned = {name: value.detach().cpu().numpy() for name, value in model.items.parameters().items()}
         own = {TEXTS: learned["texts"], CATEGORIES: learned["categories"]}
-        table = learned["own"] + _content(own, items, learned["own"].shape[1])
+        table = learned["own"] + _content({TABLE: learned["own"], **own}, items)
         net = {f"{_NET}{name}": value.detach().cpu().numpy().copy() for name, value in model.net.named_parameters()}
     return {**net, TABLE: table.astype(np.float32), **own}

@@ -37,8 +37,7 @@ def fit(
 ) -> FittedEncoder:
     """Draws parameters, or takes those to start from, and leaves them as they are."""
     idle = config.model_copy(update={"epochs": 0})
-    made = _fitted.fit(sequences, items, idle, rng, device, (_twin(config), "next_item"), (init, None))
-    return from_arrays(made.arrays(), config)
+    return _fitted.fit(sequences, items, idle, rng, device, (_twin(config), "next_item"), (init, None))
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], config: Config) -> FittedEncoder:

@@ -143,7 +143,8 @@ class BehaviourEncoder(Protocol):
         init: "Mapping[str, np.ndarray] | None" = None,
         progress: Any = None,
     ) -> Any:
-        """Trains on streamed buckets of users; init are the arrays of another, whose items are the first of these.
+        """Trains on streamed buckets of users; init are the arrays of another, whose items are the first of these, or
+        which is left aside where it does not fit (`warm` tells).
 
         What comes back has `encode(sequences, new=None) -> (n, d) float32` and `arrays()`; `progress` hears
         (done, of), and where it also has `load` and `save`, keeps what a training that was killed goes on from.

@@ -5,6 +5,7 @@ import importlib.metadata
 from schemas.reports import SegmentProfile
 from schemas.runs import Vectors
 from schemas.tuning import Tuning
+from tasks.disk.artifacts import load_state
 from tasks.reporting.segments import markdown
 from tasks.stores.book import Day
 
@@ -26,9 +27,21 @@ def record(day: Day, vectors: Vectors, profiles: tuple[SegmentProfile, ...]) -> 
     if vectors.texts is not None:
         ledger.metrics(run.run_id, {"texts.hits": vectors.texts.hits, "texts.misses": vectors.texts.misses})
         _tuning(day, vectors.texts.tuning)
+    ledger.metrics(run.run_id, _learned(vectors))
     rows = {f"rows.{one.table}.{name}": getattr(one, name) for one in landed.accounts for name in COUNTED}
     ledger.metrics(run.run_id, rows)
     ledger.tags(run.run_id, {"mlflow.note.content": markdown(profiles), "fenqun.code": run.code_version})
+
+
+def _learned(vectors: Vectors) -> dict[str, float]:
+    """How the trainings of encoders of behaviour went: `behaviour.<kind>.<validation|epochs|anchors|warm>`."""
+    states = {kind: load_state(made.state).meta for kind, made in vectors.features.items()}
+    return {
+        f"behaviour.{kind}.{name}": float(meta[name])
+        for kind, meta in states.items()
+        for name in ("validation", "epochs", "anchors", "warm")
+        if meta.get(name) is not None
+    }
 
 
 def _tuning(day: Day, came: Tuning | None) -> None:

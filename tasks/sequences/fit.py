@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _FROM = "learned from"
-_ANCHORS = 20  # users per dimension: a turn of d dimensions has d (d - 1) / 2 angles
+_ANCHORS = 4  # users per dimension that a turn is fitted on at least
 
 
 def fit_behaviour(
@@ -84,7 +84,7 @@ def fit_behaviour(
     return Fitted(state=state, output=learner.apply(f"behaviour-{kind}", state, read, (told,), None))
 
 
-def before(
+def live_encoder(
     champion: tuple[Live, Bundle] | None, part: Slice, as_of: datetime, kind: str
 ) -> tuple[State, datetime] | None:
     """What the live model's encoder of a kind learned, and until when it had seen.
@@ -120,10 +120,11 @@ def _learned(
     encoder = module.fit(stream, things, config, rng, device, init=init, progress=progress)
     score, epochs = encoder.score, len(encoder.losses)
     anchors = 0
-    if before is not None:
+    warm = encoder.warm
+    if before is not None and warm:
         encoder, anchors = _turned(encoder, before, stream, module.from_arrays(init, config))
     columns = [f"{kind_of(config)}_{j:02d}" for j in range(config.dimension)]  # type: ignore[attr-defined]
-    facts = {"validation": None if np.isnan(score) else score, "epochs": epochs, "anchors": anchors}
+    facts = {"validation": None if np.isnan(score) else score, "epochs": epochs, "anchors": anchors, "warm": warm}
     arrays = {f"{ENCODER}{name}": value for name, value in encoder.arrays().items()}
     return State({**arrays, **known.arrays()}, {COLUMNS: columns, ISOMETRIC: True, **facts})
 

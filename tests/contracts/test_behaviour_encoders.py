@@ -158,7 +158,7 @@ def test_an_item_that_nobody_knew_is_read_by_its_content(encoder):
     assert not np.array_equal(seen, blank)
 
 
-def test_a_start_from_another_moves_nothing_that_it_knew(encoder):
+def test_a_start_from_another_moves_nothing_that_it_knew_and_one_of_other_shapes_is_left_aside(encoder):
     module, config = encoder
     before, idle = fitted(encoder), config.model_copy(update={"epochs": 0})
     grown = catalogue(ITEMS + 3)
@@ -168,8 +168,9 @@ def test_a_start_from_another_moves_nothing_that_it_knew(encoder):
     after = module.fit(more, grown, idle, np.random.default_rng(4), "cpu", init=before.arrays())
     assert np.allclose(after.encode(BUCKETS[0]), before.encode(BUCKETS[0]), atol=1e-4, equal_nan=True)
     wide = config.model_copy(update={"dimension": 16})
-    with pytest.raises(DataError, match="start anew"):
-        module.fit(BUCKETS, told, wide, np.random.default_rng(0), "cpu", init=before.arrays())
+    anew = module.fit(BUCKETS, told, wide, np.random.default_rng(0), "cpu", init=before.arrays())
+    assert (after.warm, anew.warm) == (True, False)
+    assert same(anew, module.fit(BUCKETS, told, wide, np.random.default_rng(0), "cpu"))
 
 
 def test_a_turned_encoder_turns_its_vectors(encoder):
