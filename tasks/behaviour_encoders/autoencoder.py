@@ -5,19 +5,13 @@ softmax against drawn negatives; training hides a share of the bag. Beside encod
 adds.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from schemas.config import Positive
-from schemas.interactions import Items
-from schemas.sequences import Sequences
-from tasks.behaviour_encoders import _fitted
 from tasks.behaviour_encoders._config import EncoderConfig
-from tasks.behaviour_encoders._fitted import FittedEncoder
-from tasks.behaviour_encoders._train import Progress
+from tasks.behaviour_encoders._fit import read_by
 
 if TYPE_CHECKING:
     import torch
@@ -29,25 +23,6 @@ class Config(EncoderConfig):
     kind: Literal["autoencoder"] = "autoencoder"
     max_length: Positive = Field(200, description="newest events of a user that are read")
     hide_share: float = Field(0.5, gt=0, lt=1, description="share of a bag that training hides")
-
-
-def fit(
-    sequences: Iterable[Sequences],
-    items: Items,
-    config: Config,
-    rng: np.random.Generator,
-    device: str = "cpu",
-    *,
-    init: Mapping[str, np.ndarray] | None = None,
-    progress: Progress | None = None,
-) -> FittedEncoder:
-    """Trains on streamed histories; see `_fitted.fit`."""
-    return _fitted.fit(sequences, items, config, rng, device, (body, "bag"), (init, progress))
-
-
-def from_arrays(arrays: Mapping[str, np.ndarray], config: Config) -> FittedEncoder:
-    """What `arrays()` of a fitted one gave, as a fitted one."""
-    return FittedEncoder(arrays, config, body)
 
 
 def body(config: Config) -> "torch.nn.Module":
@@ -69,3 +44,6 @@ def body(config: Config) -> "torch.nn.Module":
             return made[:, None, :].expand(-1, x.shape[1], -1)
 
     return Body()
+
+
+fit, from_arrays = read_by(body, "bag")

@@ -1,18 +1,12 @@
 """Causal dilated convolutions over a user's events: NextItNet (Yuan et al. 2019), by softmax over drawn negatives."""
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from schemas.config import Positive
-from schemas.interactions import Items
-from schemas.sequences import Sequences
-from tasks.behaviour_encoders import _fitted
 from tasks.behaviour_encoders._config import SequenceConfig
-from tasks.behaviour_encoders._fitted import FittedEncoder
-from tasks.behaviour_encoders._train import Progress
+from tasks.behaviour_encoders._fit import read_by
 
 if TYPE_CHECKING:
     import torch
@@ -24,25 +18,6 @@ class Config(SequenceConfig):
     kind: Literal["cnn"] = "cnn"
     width: int = Field(3, ge=2, description="events that a convolution sees")
     layers: Positive = Field(4, description="convolutions, each of which looks twice as far as the one before")
-
-
-def fit(
-    sequences: Iterable[Sequences],
-    items: Items,
-    config: Config,
-    rng: np.random.Generator,
-    device: str = "cpu",
-    *,
-    init: Mapping[str, np.ndarray] | None = None,
-    progress: Progress | None = None,
-) -> FittedEncoder:
-    """Trains on streamed histories; see `_fitted.fit`."""
-    return _fitted.fit(sequences, items, config, rng, device, (body, config.objective), (init, progress))
-
-
-def from_arrays(arrays: Mapping[str, np.ndarray], config: Config) -> FittedEncoder:
-    """What `arrays()` of a fitted one gave, as a fitted one."""
-    return FittedEncoder(arrays, config, body, config.objective == "masked")
 
 
 def body(config: Config) -> "torch.nn.Module":
@@ -76,3 +51,6 @@ def body(config: Config) -> "torch.nn.Module":
             return self.after(x)
 
     return Body()
+
+
+fit, from_arrays = read_by(body)

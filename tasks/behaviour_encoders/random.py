@@ -12,7 +12,7 @@ from pydantic import Field
 
 from schemas.interactions import Items
 from schemas.sequences import Sequences
-from tasks.behaviour_encoders import _fitted
+from tasks.behaviour_encoders import _fit
 from tasks.behaviour_encoders._config import EncoderConfig
 from tasks.behaviour_encoders._fitted import Body, FittedEncoder
 from tasks.behaviour_encoders._train import Progress
@@ -37,7 +37,7 @@ def fit(
 ) -> FittedEncoder:
     """Draws parameters, or takes those to start from, and leaves them as they are."""
     idle = config.model_copy(update={"epochs": 0})
-    return _fitted.fit(sequences, items, idle, rng, device, (_twin(config), "next_item"), (init, None))
+    return _fit.fit(sequences, items, idle, rng, device, (_twin(config), "next_item"), (init, None))
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], config: Config) -> FittedEncoder:

@@ -5,19 +5,13 @@ One block of one head and 256 negatives do as well as what is deeper: the loss d
 (Klenitskiy & Vasilev 2023).
 """
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from schemas.config import Positive
-from schemas.interactions import Items
-from schemas.sequences import Sequences
-from tasks.behaviour_encoders import _fitted
 from tasks.behaviour_encoders._config import SequenceConfig
-from tasks.behaviour_encoders._fitted import FittedEncoder
-from tasks.behaviour_encoders._train import Progress
+from tasks.behaviour_encoders._fit import read_by
 
 if TYPE_CHECKING:
     import torch
@@ -29,25 +23,6 @@ class Config(SequenceConfig):
     kind: Literal["transformer"] = "transformer"
     blocks: Positive = Field(1, description="blocks of attention, one after the other")
     heads: Positive = Field(1, description="heads of each; they share the dimension")
-
-
-def fit(
-    sequences: Iterable[Sequences],
-    items: Items,
-    config: Config,
-    rng: np.random.Generator,
-    device: str = "cpu",
-    *,
-    init: Mapping[str, np.ndarray] | None = None,
-    progress: Progress | None = None,
-) -> FittedEncoder:
-    """Trains on streamed histories; see `_fitted.fit`."""
-    return _fitted.fit(sequences, items, config, rng, device, (body, config.objective), (init, progress))
-
-
-def from_arrays(arrays: Mapping[str, np.ndarray], config: Config) -> FittedEncoder:
-    """What `arrays()` of a fitted one gave, as a fitted one."""
-    return FittedEncoder(arrays, config, body, config.objective == "masked")
 
 
 def body(config: Config) -> "torch.nn.Module":
@@ -88,3 +63,6 @@ def body(config: Config) -> "torch.nn.Module":
             return self.after(x)
 
     return Body()
+
+
+fit, from_arrays = read_by(body)
