@@ -1,10 +1,12 @@
 """Ids and other short names: one form however they were written, and what is none."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from schemas.errors import DataError
 from schemas.limits import MAX_ID_BYTES
+from schemas.tables import NOBODY, TIMESTAMP, USER_ID
 from tasks.cleaning.columns import as_text, normalise
 from tasks.cleaning.reasons import Reason
 
@@ -110,3 +112,13 @@ def one_id(text: str, what: str) -> str:
     if broken := [reason for mask, reason in problems if mask.fill_null(False).any()]:
         raise DataError(f"{what}: {broken[0]}")
     return str(found[0])
+
+
+def nobody(frame: "pl.DataFrame") -> dict[str, int]:
+    """Rows of users who may be nobody, the commonest first; of a table with a user in each row there are none."""
+    import polars as pl
+
+    if TIMESTAMP not in frame.columns or USER_ID not in frame.columns:
+        return {}
+    found = frame.filter(pl.col(USER_ID).str.to_lowercase().is_in(NOBODY))[USER_ID]
+    return dict(Counter(found.sort()).most_common())

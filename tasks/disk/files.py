@@ -11,10 +11,14 @@ import os
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _LOG = logging.getLogger("prefect.task_runs.fenqun")  # a child of Prefect's: what is said here stands in the run's log
 CONTENT, SUM = "content", "sha256"
+_RUN = r"^([=+\-@\t\r\n'＝＋－＠])"  # what a spreadsheet takes for a formula, and the mark itself
 
 
 def sum_of(path: Path) -> str:
@@ -109,3 +113,28 @@ def recalled(path: Path) -> Any:
 def _sum(content: Any) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def guarded(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The frame for a CSV file: lists joined by `; `, and no text that a spreadsheet would run as a formula.
+
+    What has parts, such as a membership, is these parts with a blank between. A text that would run gets a single quote
+    in front (OWASP, CSV injection), and so does one that begins with a single quote: whoever takes one leading quote
+    off each text has the texts as they were. Numbers and times stay as they are.
+    """
+    import polars as pl
+    import polars.selectors as cs
+
+    lists = {name: dtype.inner for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)}
+    flat = frame.with_columns(pl.col(name).list.eval(_entry(inner)).list.join("; ") for name, inner in lists.items())
+    return flat.with_columns(cs.string().str.replace(_RUN, "'${1}"))
+
+
+def _entry(dtype: object) -> "pl.Expr":
+    """An entry of a list as text; numbers in it to four places."""
+    import polars as pl
+
+    if not isinstance(dtype, pl.Struct):
+        return pl.element()
+    parts = ((pl.element().struct.field(part.name), part.dtype == pl.Float64) for part in dtype.fields)
+    return pl.concat_str([(part.round(4) if number else part).cast(pl.String) for part, number in parts], separator=" ")

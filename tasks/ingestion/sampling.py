@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from schemas.asked import Aside, Sampled
 from schemas.batches import ROW, Reading
 from schemas.config import IngestConfig, Section
-from schemas.tables import EVENT, EVENTS, INPUTS, NOBODY, SEQUENCE, TIMESTAMP, USER_ID, Table
+from schemas.tables import EVENT, EVENTS, INPUTS, SEQUENCE, TIMESTAMP, Table
+from tasks.cleaning.ids import nobody
 from tasks.cleaning.reasons import by_reason
 from tasks.cleaning.rows import clean
 from tasks.ingestion.batch import Tally, admit, check_decimals, numbered, shaped
@@ -77,19 +78,9 @@ def _told(table: Table, tally: Tally, taken: "list[pl.DataFrame]", reading: Read
         empty=tuple(name for name in columns if frame[name].null_count() == len(frame)),
         event_names=tuple(name for name, _ in Counter(names.sort()).most_common()),
         times=(times.min(), times.max()) if len(times) else None,
-        nobody=_nobody(frame),
+        nobody=nobody(frame),
         aside=_reasons(tally),
     )
-
-
-def _nobody(frame: "pl.DataFrame") -> dict[str, int]:
-    """Rows of users who may be nobody, the commonest first; of a table with a user in each row there are none."""
-    import polars as pl
-
-    if TIMESTAMP not in frame.columns or USER_ID not in frame.columns:
-        return {}
-    found = frame.filter(pl.col(USER_ID).str.to_lowercase().is_in(NOBODY))[USER_ID]
-    return dict(Counter(found.sort()).most_common())
 
 
 def _kind(dtype: Any) -> str:

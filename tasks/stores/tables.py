@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.errors import DataError, UsageError
 from schemas.tables import MODEL_VERSION, PUBLISHED, REMADE
 from tasks.disk.artifacts import aside, fingerprint
-from tasks.disk.files import set_aside, sum_of
+from tasks.disk.files import guarded, set_aside, sum_of
 from tasks.stores import pointer
 
 if TYPE_CHECKING:
@@ -215,34 +215,6 @@ def published(home: str, segmentation: str, name: str) -> "pl.DataFrame":
     if live is None:
         raise DataError(f"{segmentation} has no published table {name} yet; run `fenqun retrain` first")
     return read_live(home, segmentation, name, live)
-
-
-_RUN = r"^([=+\-@\t\r\n'＝＋－＠])"  # what a spreadsheet takes for a formula, and the mark itself
-
-
-def guarded(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """The frame for a CSV file: lists joined by `; `, and no text that a spreadsheet would run as a formula.
-
-    What has parts, such as a membership, is these parts with a blank between. A text that would run gets a single quote
-    in front (OWASP, CSV injection), and so does one that begins with a single quote: whoever takes one leading quote
-    off each text has the texts as they were. Numbers and times stay as they are.
-    """
-    import polars as pl
-    import polars.selectors as cs
-
-    lists = {name: dtype.inner for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)}
-    flat = frame.with_columns(pl.col(name).list.eval(_entry(inner)).list.join("; ") for name, inner in lists.items())
-    return flat.with_columns(cs.string().str.replace(_RUN, "'${1}"))
-
-
-def _entry(dtype: object) -> "pl.Expr":
-    """An entry of a list as text; numbers in it to four places."""
-    import polars as pl
-
-    if not isinstance(dtype, pl.Struct):
-        return pl.element()
-    parts = ((pl.element().struct.field(part.name), part.dtype == pl.Float64) for part in dtype.fields)
-    return pl.concat_str([(part.round(4) if number else part).cast(pl.String) for part, number in parts], separator=" ")
 
 
 def export(frame: "pl.DataFrame", path: Path) -> None:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from flows import __main__ as command_line
 from schemas.tables import ASSIGNMENTS, SEGMENTS, TRANSITIONS
+from tasks.disk.files import guarded
 from tasks.registry.version import renamed
 from tasks.stores import pointer
 from tasks.stores.buckets import read_table
-from tasks.stores.tables import export, guarded, publish
+from tasks.stores.tables import export, publish
 from tests.helpers.days import a_day
 from tests.helpers.landed_tables import written
 
