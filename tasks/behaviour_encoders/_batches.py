@@ -38,6 +38,16 @@ class Batch:
         """(B, T) where an event stands."""
         return np.arange(self.items.shape[1]) < self.lengths[:, None]
 
+    def at(self, places: np.ndarray, lengths: np.ndarray) -> "Batch":
+        """Other events of the windows: of each those at `places` (B, W), or (1, W) of all, the first `lengths` (B,)."""
+        places = np.minimum(places, self.items.shape[1] - 1)[:, : max(int(lengths.max(initial=0)), 1)]
+        there = np.arange(places.shape[1]) < lengths[:, None]
+
+        def part(values: np.ndarray, empty: int) -> np.ndarray:
+            return np.where(there, np.take_along_axis(values, np.broadcast_to(places, there.shape), axis=1), empty)
+
+        return Batch(part(self.items, -1), part(self.kinds, 0), part(self.gaps, 0), lengths)
+
     def tensors(self, device: "torch.device") -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
         """Kinds, gaps and lengths on a device."""
         import torch

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _KINDS = f"{NET}kinds.weight"
 _GROWS = (TABLE, CATEGORIES, _KINDS)
+Made = Callable[..., FittedEncoder]
 
 
 def fit(
@@ -55,7 +56,7 @@ def fit(
     start = started(lambda: network(body(config), kinds, config.dimension), rng)
     own = _embeddings(items, config, rng)
     warm = init is not None and _fits(start, own, init)
-    if warm and init is not None:
+    if init is not None and warm:
         _warmed(start, own, init, items)
     place = torch.device(device)
     net = start.to(place)
@@ -72,17 +73,13 @@ def fit(
     return made
 
 
-Made = Callable[..., FittedEncoder]
-
-
-def read_by(
-    body: Body, objective: str | None = None
-) -> tuple[Callable[..., FittedEncoder], Callable[..., FittedEncoder]]:
+def read_by(body: Body, objective: str | None = None, trains: bool = True) -> tuple[Made, Made]:
     """`fit` and `from_arrays` of an encoder whose body reads histories.
 
     Args:
         body: From the config to a module: see `_net.network`.
         objective: What it learns by; None: as its config says.
+        trains: Whether it learns at all.
     """
 
     def fit_body(
@@ -97,6 +94,7 @@ def read_by(
     ) -> FittedEncoder:
         """Trains on streamed histories; see `_fit.fit`."""
         make = (body, objective or config.objective)
+        config = config if trains else config.model_copy(update={"epochs": 0})
         return fit(sequences, items, config, rng, device, make, (init, progress))
 
     def from_arrays(arrays: Mapping[str, np.ndarray], config: Any) -> FittedEncoder:

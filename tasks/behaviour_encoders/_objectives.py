@@ -68,9 +68,10 @@ def softmax_loss(model: Model, states: Any, targets: np.ndarray, rng: np.random.
     negatives = rng.choice(len(model.drawn), count, p=model.drawn)
     rows = model.items.embed(np.concatenate([targets, negatives]))
     right, wrong = rows[: len(targets)], rows[len(targets) :]
-    often = torch.from_numpy(np.log(model.drawn * count).astype(np.float32)).to(rows.device)
-    positive = (states * right).sum(-1, keepdim=True) - often[targets][:, None]
-    others = states @ wrong.T - often[negatives]
+    often = np.log(model.drawn[np.concatenate([targets, negatives])] * count).astype(np.float32)
+    of_right, of_wrong = torch.from_numpy(often).to(rows.device).split([len(targets), count])
+    positive = (states * right).sum(-1, keepdim=True) - of_right[:, None]
+    others = states @ wrong.T - of_wrong
     same = torch.from_numpy(targets[:, None] == negatives).to(rows.device)
     logits = torch.cat([positive, others.masked_fill(same, -1e9)], dim=1).float()
     return (torch.logsumexp(logits, 1) - logits[:, 0]).mean()
@@ -178,14 +179,7 @@ def kept(batch: Batch, stays: np.ndarray) -> Batch:
     stays = stays & batch.present
     newest = np.maximum(batch.lengths - 1, 0)
     stays[np.arange(len(stays)), newest] |= ~stays.any(axis=1)
-    lengths = stays.sum(axis=1)
-    order = np.argsort(~stays, axis=1, kind="stable")[:, : max(int(lengths.max(initial=0)), 1)]
-    there = np.arange(order.shape[1]) < lengths[:, None]
-
-    def part(values: np.ndarray, empty: int) -> np.ndarray:
-        return np.where(there, np.take_along_axis(values, order, axis=1), empty)
-
-    return Batch(part(batch.items, -1), part(batch.kinds, 0), part(batch.gaps, 0), lengths)
+    return batch.at(np.argsort(~stays, axis=1, kind="stable"), stays.sum(axis=1))
 
 
 def sliced(batch: Batch, rng: np.random.Generator) -> Batch:
@@ -194,15 +188,9 @@ def sliced(batch: Batch, rng: np.random.Generator) -> Batch:
     least = np.maximum(-(-lengths // 4), 1)
     size = least + np.floor(rng.random(len(lengths)) * (lengths - least + 1)).astype(np.int64)
     begin = np.floor(rng.random(len(lengths)) * (lengths - size + 1)).astype(np.int64)
-    at = np.minimum(begin[:, None] + np.arange(size.max()), batch.items.shape[1] - 1)
-    there = np.arange(size.max()) < size[:, None]
-
-    def part(values: np.ndarray, empty: int) -> np.ndarray:
-        return np.where(there, np.take_along_axis(values, at, axis=1), empty)
-
-    gaps = part(batch.gaps, 0)
-    gaps[:, 0] = 0
-    return Batch(part(batch.items, -1), part(batch.kinds, 0), gaps, size)
+    part = batch.at(begin[:, None] + np.arange(size.max()), size)
+    part.gaps[:, 0] = 0  # of its first event nothing came before
+    return part
 
 
 def ndcg(model: Model, states: Any, targets: np.ndarray, depth: int = 10) -> np.ndarray:
@@ -227,11 +215,8 @@ def last(states: Any, lengths: np.ndarray) -> Any:
 
 
 def _first(batch: Batch, lengths: np.ndarray) -> Batch:
-    """The first events of each window."""
-    width = max(batch.items.shape[1] - 1, 1)
-    there = np.arange(width) < lengths[:, None]
-    items = np.where(there, batch.items[:, :width], -1)
-    return Batch(items, np.where(there, batch.kinds[:, :width], 0), np.where(there, batch.gaps[:, :width], 0), lengths)
+    """The first events of each window, one fewer than it has room for."""
+    return batch.at(np.arange(max(batch.items.shape[1] - 1, 1))[None], lengths)
 
 
 def _newest(batch: Batch) -> np.ndarray:

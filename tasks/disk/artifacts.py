@@ -188,7 +188,14 @@ def load_state(ref: ArtifactRef) -> State:
     """Loads what `save_state` saved."""
     from safetensors.numpy import load_file
 
-    place = Path(ref.path)
-    if not (place / "state.json").exists():
-        raise DataError(f"{place} holds no fitted state; delete the folder and run again")
-    return State(load_file(place / "state.safetensors"), json.loads((place / "state.json").read_text(encoding="utf-8")))
+    facts = load_facts(ref)
+    return State(load_file(Path(ref.path) / "state.safetensors"), facts)
+
+
+def load_facts(ref: ArtifactRef) -> dict[str, Any]:
+    """The facts of a saved State, whose arrays may be large."""
+    path = Path(ref.path) / "state.json"
+    if not path.exists():
+        raise DataError(f"{path.parent} holds no fitted state; delete the folder and run again")
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return facts

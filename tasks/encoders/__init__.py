@@ -23,6 +23,17 @@ def weights_sum(arrays: "Mapping[str, np.ndarray]") -> str:
     return digest.hexdigest()
 
 
+def place(device: str = "auto") -> str:
+    """Name of the torch device for `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        UsageError: the name is unknown or the machine has no such device.
+    """
+    from tasks.encoders._place import device_of
+
+    return str(device_of(device))
+
+
 def arithmetic(device: str = "auto") -> tuple[str, bool]:
     """Where an encoder would run, and whether bfloat16 is multiplied there rather than emulated.
 

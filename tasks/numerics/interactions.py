@@ -8,6 +8,7 @@ import numpy as np
 from schemas.interactions import Interactions
 from schemas.tables import EVENT, ITEM_ID, TIMESTAMP, USER_ID
 from tasks.numerics.history import MICROSECONDS_PER_DAY, physical
+from tasks.numerics.keys import locate
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,3 +125,20 @@ def newer(interactions: Interactions) -> np.ndarray:
     found = np.empty(len(order), np.int64)
     found[order] = counts.indptr[1:][user] - 1 - np.arange(len(order))
     return found
+
+
+def belongs(lists: "pl.Series", names: "pl.Series") -> "sp.csr_matrix | None":
+    """(n, names) CSR, sorted, of 1 where a list of the (n,) holds a name; None where none of the names is asked for."""
+    import polars as pl
+    import scipy.sparse as sp
+
+    if not len(names):
+        return None
+    rows = pl.DataFrame({"row": np.arange(len(lists)), "name": lists}).explode("name").drop_nulls()
+    told = rows.with_columns(pl.col("name").cast(pl.String)).unique(maintain_order=True)
+    at = locate(names, told["name"])
+    there = at >= 0
+    ones = np.ones(int(there.sum()))
+    made = sp.csr_matrix((ones, (told["row"].to_numpy()[there], at[there])), shape=(len(lists), len(names)))
+    made.sort_indices()
+    return made

@@ -5,7 +5,7 @@ import importlib.metadata
 from schemas.reports import SegmentProfile
 from schemas.runs import Vectors
 from schemas.tuning import Tuning
-from tasks.disk.artifacts import load_state
+from tasks.disk.artifacts import load_facts
 from tasks.reporting.segments import markdown
 from tasks.stores.book import Day
 
@@ -35,7 +35,7 @@ def record(day: Day, vectors: Vectors, profiles: tuple[SegmentProfile, ...]) -> 
 
 def _learned(vectors: Vectors) -> dict[str, float]:
     """How the trainings of encoders of behaviour went: `behaviour.<kind>.<validation|epochs|anchors|warm>`."""
-    states = {kind: load_state(made.state).meta for kind, made in vectors.features.items()}
+    states = {kind: load_facts(made.state) for kind, made in vectors.features.items()}
     return {
         f"behaviour.{kind}.{name}": float(meta[name])
         for kind, meta in states.items()

@@ -13,21 +13,22 @@ import numpy as np
 from schemas.artifacts import Fitted, RunContext, State
 from schemas.config import Section, TextsConfig, kind_of
 from schemas.execution import ExecutionConfig
-from schemas.runs import Embedded, Slice
+from schemas.runs import Embedded
 from schemas.sequences import Sequences
 from schemas.tables import ITEMS, Bucket
-from tasks.disk.artifacts import fingerprint, load_state
+from tasks.disk.artifacts import fingerprint
+from tasks.encoders import place
 from tasks.execution.scheduler import Progress
 from tasks.plugins.find import module_of
-from tasks.segments.bundle import Bundle, Encoder, family_state
+from tasks.segments.bundle import Bundle, family_state
 from tasks.sequences.encoder import COLUMNS, ENCODER, Reader, arrays_of
 from tasks.sequences.stream import Resumed, Stream
 from tasks.sequences.turn import procrustes
-from tasks.sequences.vocabulary import Known, Speaks, described, rows_of, vocabulary
+from tasks.sequences.vocabulary import Known, Speaks, described, vocabulary
 from tasks.stores.buckets import Refs, read_table
 from tasks.stores.pointer import Live
 from tasks.texts.templates import item_texts
-from tasks.vectors.encoder import LazyEncoder, cache_of, encode, recorded
+from tasks.vectors.encoder import cache_of, encode, reader_of
 from tasks.vectors.features import ISOMETRIC
 from tasks.vectors.learner import Learner, keep_state
 
@@ -68,10 +69,11 @@ def fit_behaviour(
     def learn() -> State:
         if before is not None and before[0].meta.get(_FROM) == _lesson(learner, Known.of(before[0]), told):
             return before[0]  # nothing is new: nothing is learned
-        if texts is not None and speaks is not None and ITEMS.name in tables:
-            _fill(tables, texts, speaks, run, execution)
+        catalogue = read_table(tables[ITEMS.name]) if ITEMS.name in tables else None
+        if texts is not None and speaks is not None and catalogue is not None:
+            _fill(catalogue, texts, speaks, run, execution)
         kept = Resumed(run.home, digest, progress)
-        made = _learned(learner, speaks, before, kept)
+        made = _learned(learner, (catalogue, speaks), before, kept)
         made.meta[_FROM] = _lesson(learner, Known.of(made), told)
         kept.done()
         return made
@@ -84,14 +86,12 @@ def fit_behaviour(
     return Fitted(state=state, output=learner.apply(f"behaviour-{kind}", state, read, (told,), None))
 
 
-def live_encoder(
-    champion: tuple[Live, Bundle] | None, part: Slice, as_of: datetime, kind: str
-) -> tuple[State, datetime] | None:
+def live_encoder(champion: tuple[Live, Bundle] | None, as_of: datetime, kind: str) -> tuple[State, datetime] | None:
     """What the live model's encoder of a kind learned, and until when it had seen.
 
-    None where there is none, or where it may have seen what comes after the slice.
+    None where there is none, or where it may have seen what comes after the moment.
     """
-    if champion is None or part.share < 1 or champion[0].as_of > as_of:
+    if champion is None or champion[0].as_of > as_of:
         return None
     state = champion[1].states.get(family_state(kind))
     return None if state is None else (state, champion[0].as_of)
@@ -107,15 +107,18 @@ def _lesson(learner: Learner, known: Known, told: str | None) -> str:
 
 
 def _learned(
-    learner: Learner, speaks: Speaks | None, before: tuple[State, datetime] | None, progress: Progress
+    learner: Learner,
+    told: "tuple[pl.DataFrame | None, Speaks | None]",
+    before: tuple[State, datetime] | None,
+    progress: Progress,
 ) -> State:
-    """Trains, turns into the live model's space where there is one, and packs."""
+    """Trains, turns into the live model's space where there is one, and packs; `told`: the catalogue and its texts."""
     config, run, tables = learner.config, learner.run, learner.tables
-    known = vocabulary(learner, None if before is None else Known.of(before[0]))
-    things = described(rows_of(tables, known.items), known, speaks)
+    known, rows = vocabulary(learner, told[0], None if before is None else Known.of(before[0]))
+    things = described(rows, known, told[1])
     stream = Stream(tables, known, run.as_of)
     init = None if before is None else arrays_of(before[0])
-    rng, device = np.random.default_rng(run.seed), _device(learner.execution.device)
+    rng, device = np.random.default_rng(run.seed), place(learner.execution.device)
     module = module_of("behaviour_encoders", config)
     encoder = module.fit(stream, things, config, rng, device, init=init, progress=progress)
     score, epochs = encoder.score, len(encoder.losses)
@@ -146,12 +149,6 @@ def _turned(encoder: Any, before: tuple[State, datetime], stream: Stream, old: A
     return encoder.turned(turn, shift), len(left)
 
 
-def _reader(texts: Embedded, device: str = "auto") -> LazyEncoder:
-    """The encoder that reads the texts of a slice."""
-    tuned = None if texts.tuned is None else load_state(texts.tuned)
-    return recorded(Encoder(**texts.encoder), device, tuned)
-
-
 def _speaks(texts: Embedded | None, home: str) -> Speaks | None:
     """The texts of items, where users speak by them too."""
     if texts is None:
@@ -159,21 +156,17 @@ def _speaks(texts: Embedded | None, home: str) -> Speaks | None:
     config = TextsConfig(**texts.config)
     if not config.consumed_weight:
         return None
-    return Speaks(config, cache_of(_reader(texts), home).get, texts.encoder["dimension"])
+    return Speaks(config, cache_of(reader_of(texts), home).get, texts.encoder["dimension"])
 
 
-def _fill(tables: Refs, texts: Embedded, speaks: Speaks, run: RunContext, execution: ExecutionConfig) -> None:
+def _fill(
+    catalogue: "pl.DataFrame", texts: Embedded, speaks: Speaks, run: RunContext, execution: ExecutionConfig
+) -> None:
     """Encodes what items are called that the cache lacks."""
-    told = item_texts(read_table(tables[ITEMS.name]), speaks.config)
-    encode(told[told.columns[-1]].to_list(), _reader(texts, execution.device), run.home, execution)
+    told = item_texts(catalogue, speaks.config)
+    encode(told[told.columns[-1]].to_list(), reader_of(texts, execution.device), run.home, execution)
 
 
 def _told_apart(state: State) -> list[str]:
     """What tells a state from others."""
     return [f"{name} {sha256(state.arrays[name].tobytes()).hexdigest()}" for name in sorted(state.arrays)]
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

@@ -4,7 +4,6 @@ An item keeps its code from one retrain to the next, and new ones come after tho
 which starts from the live model's moves nothing that it knew.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +12,18 @@ import numpy as np
 from schemas.artifacts import State
 from schemas.config import TextsConfig
 from schemas.interactions import Items
-from schemas.tables import CATEGORIES, EVENT, EVENTS, ITEM_ID, ITEMS, USER_ID, Bucket
+from schemas.tables import CATEGORIES, EVENT, EVENTS, ITEM_ID, USER_ID, Bucket
 from tasks.numerics.history import until
-from tasks.numerics.keys import locate, pack_strings, unpack_strings
-from tasks.stores.buckets import Refs, read_table, reduce_buckets
+from tasks.numerics.interactions import belongs
+from tasks.numerics.keys import pack_strings, unpack_strings
+from tasks.stores.buckets import reduce_buckets
 from tasks.texts.templates import item_vectors
+from tasks.vectors.encoder import Lookup
 from tasks.vectors.learner import Learner
 
 if TYPE_CHECKING:
     import polars as pl
-    import scipy.sparse as sp
 
-Lookup = Callable[[list[str]], np.ndarray]
-"""Texts -> (n, d) float32 vectors."""
 _ITEMS, _KINDS, _CATEGORIES = "items", "kinds", "categories"
 
 
@@ -57,8 +55,19 @@ class Speaks:
     dimension: int
 
 
-def vocabulary(learner: Learner, before: Known | None) -> Known:
-    """Items, events and categories of the histories: old ones in their order, then new ones, sorted."""
+def vocabulary(
+    learner: Learner, catalogue: "pl.DataFrame | None", before: Known | None
+) -> "tuple[Known, pl.DataFrame | None]":
+    """Items, events and categories of the histories: old ones in their order, then new ones, sorted.
+
+    Args:
+        learner: Whose histories.
+        catalogue: Table items; None: there is none.
+        before: What is known already.
+
+    Returns:
+        The vocabulary, and the catalogue's rows of its items, in their order.
+    """
     import polars as pl
 
     as_of, least = learner.run.as_of, learner.config.min_item_users  # type: ignore[attr-defined]
@@ -76,10 +85,10 @@ def vocabulary(learner: Learner, before: Known | None) -> Known:
     items, kinds = reduce_buckets(events, counted, merged, learner.execution)
     found = items.filter(pl.col("users") >= least)[ITEM_ID]
     ids = _grown(found, found[:0] if before is None else before.items)
-    told = rows_of(learner.tables, ids)
+    told = None if catalogue is None else ordered(catalogue, ids)
     names = pl.Series(dtype=pl.String) if told is None else told[CATEGORIES].explode().drop_nulls()
     old = before or Known(ids[:0], ids[:0], ids[:0])
-    return Known(ids, _grown(kinds[EVENT], old.kinds), _grown(names, old.categories))
+    return Known(ids, _grown(kinds[EVENT], old.kinds), _grown(names, old.categories)), told
 
 
 def _grown(found: "pl.Series", before: "pl.Series") -> "pl.Series":
@@ -89,13 +98,6 @@ def _grown(found: "pl.Series", before: "pl.Series") -> "pl.Series":
     found, before = (one.cast(pl.String).alias("known") for one in (found, before))
     new = found.drop_nulls().unique().sort()
     return pl.concat([before, new.filter(~new.is_in(before.implode()))])
-
-
-def rows_of(tables: Refs, ids: "pl.Series") -> "pl.DataFrame | None":
-    """The catalogue's rows of some items, in their order; None where there is no catalogue."""
-    if ITEMS.name not in tables:
-        return None
-    return ordered(read_table(tables[ITEMS.name]), ids)
 
 
 def ordered(catalogue: "pl.DataFrame", ids: "pl.Series") -> "pl.DataFrame":
@@ -112,19 +114,4 @@ def described(rows: "pl.DataFrame | None", known: Known, speaks: Speaks | None) 
     if rows is None:
         return Items(known.items.to_numpy())
     vectors = None if speaks is None else item_vectors(rows, speaks.config, speaks.dimension, speaks.lookup)
-    return Items(rows[ITEM_ID].to_numpy(), vectors, _categories(rows, known.categories))
-
-
-def _categories(rows: "pl.DataFrame", names: "pl.Series") -> "sp.csr_matrix | None":
-    """(items, names) CSR of 1 where an item has a category of the vocabulary."""
-    import scipy.sparse as sp
-
-    if not len(names):
-        return None
-    told = rows.select(CATEGORIES).with_row_index("row").explode(CATEGORIES).drop_nulls().unique(maintain_order=True)
-    at = locate(names, told[CATEGORIES])
-    there = at >= 0
-    places = told["row"].to_numpy()[there], at[there]
-    made = sp.csr_matrix((np.ones(len(at[there])), places), shape=(len(rows), len(names)))
-    made.sort_indices()
-    return made
+    return Items(rows[ITEM_ID].to_numpy(), vectors, belongs(rows[CATEGORIES], known.categories))

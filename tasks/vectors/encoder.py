@@ -15,7 +15,8 @@ from schemas.artifacts import State
 from schemas.config import Section, kind_of
 from schemas.errors import DataError
 from schemas.execution import ExecutionConfig
-from tasks.disk.artifacts import fingerprint, write_text
+from schemas.runs import Embedded
+from tasks.disk.artifacts import fingerprint, load_state, write_text
 from tasks.disk.embeddings import Counts, EmbeddingCache, fill
 from tasks.disk.files import recalled, sealed
 from tasks.execution.scheduler import Progress, on_gpus
@@ -54,6 +55,11 @@ class LazyEncoder:
 def recorded(entry: Encoder, device: str = "auto", tuned: State | None = None) -> LazyEncoder:
     """The encoder that a bundle was fitted with, and its weights that were tuned."""
     return LazyEncoder(entry.model_dump(), partial(load_encoder, entry, device, tuned), tuned)
+
+
+def reader_of(texts: Embedded, device: str = "auto") -> LazyEncoder:
+    """The encoder that read the texts of a slice, tuned or frozen."""
+    return recorded(Encoder(**texts.encoder), device, None if texts.tuned is None else load_state(texts.tuned))
 
 
 def known(config: Section, device: str, home: str) -> LazyEncoder:

@@ -13,7 +13,7 @@ from schemas.config import MissingPolicy, OutlierPolicy, RepresentConfig, Sectio
 from schemas.execution import ExecutionConfig
 from schemas.runs import Embedded
 from schemas.tables import USER_ID, VECTOR, Bucket
-from tasks.disk.artifacts import fingerprint, load_state
+from tasks.disk.artifacts import fingerprint, load_facts, load_state
 from tasks.disk.codec import classes_of
 from tasks.execution.scheduler import Progress, part
 from tasks.plugins.find import module_of
@@ -190,7 +190,7 @@ def fit_representation(
 
 def _one_unit(config: RepresentConfig, features: Mapping[str, Fitted]) -> RepresentConfig:
     """The config with the blocks whose states say that their columns share one unit among the isometric ones."""
-    told = (kind for kind, made in features.items() if load_state(made.state).meta.get(ISOMETRIC))
+    told = (kind for kind, made in features.items() if load_facts(made.state).get(ISOMETRIC))
     more = tuple(kind for kind in told if kind not in config.isometric)
     return config.model_copy(update={"isometric": (*config.isometric, *more)}) if more else config
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from schemas.artifacts import Fitted
 from schemas.config import MissingPolicy, OutlierPolicy
-from tasks.disk.artifacts import load_state
+from tasks.disk.artifacts import load_facts
 
 Policy = TypeVar("Policy", MissingPolicy, OutlierPolicy)
 
@@ -19,7 +19,7 @@ def by_output(policies: Mapping[str, Policy], features: Mapping[str, Fitted]) ->
     """
     made = dict(policies)
     for kind, fitted in features.items() if policies else ():
-        meta = load_state(fitted.state).meta
+        meta = load_facts(fitted.state)
         for output, source in meta.get("sources", {}).items():
             if source in policies and not {output, f"{kind}.{output}"} & policies.keys():
                 made[f"{kind}.{output}"] = _in_unit(policies[source], output, meta)
@@ -28,7 +28,7 @@ def by_output(policies: Mapping[str, Policy], features: Mapping[str, Fitted]) ->
 
 def counted_by(features: Mapping[str, Fitted]) -> dict[str, float]:
     """`family.column` -> how much it counts in its family's block, of families whose state says so."""
-    told = ((kind, load_state(fitted.state).meta.get("weights", {})) for kind, fitted in features.items())
+    told = ((kind, load_facts(fitted.state).get("weights", {})) for kind, fitted in features.items())
     return {f"{kind}.{name}": weight for kind, weights in told for name, weight in weights.items()}
 
 

@@ -9,12 +9,11 @@ from schemas.config import TextsConfig
 from schemas.interactions import Items
 from schemas.runs import Vectors
 from schemas.tables import CATEGORIES, ITEM_ID, ITEMS
-from tasks.disk.artifacts import load_state
-from tasks.segments.bundle import Encoder
+from tasks.numerics.interactions import belongs
 from tasks.stores.book import Day
 from tasks.stores.buckets import read_table
 from tasks.texts.templates import item_vectors
-from tasks.vectors.encoder import LazyEncoder, cache_of, encode, recorded
+from tasks.vectors.encoder import LazyEncoder, cache_of, encode, reader_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,9 +31,7 @@ def items_of(day: Day, made: Vectors, ids: "pl.Series") -> Items:
     texts = made.texts
     if texts is None:
         return known_items(day, ids, None, None)
-    tuned = None if texts.tuned is None else load_state(texts.tuned)
-    speaks = recorded(Encoder(**texts.encoder), day.settings.execution.device, tuned)
-    return known_items(day, ids, TextsConfig(**texts.config), speaks)
+    return known_items(day, ids, TextsConfig(**texts.config), reader_of(texts, day.settings.execution.device))
 
 
 def known_items(day: Day, ids: "pl.Series", texts: TextsConfig | None, speaks: LazyEncoder | None) -> Items:
@@ -69,13 +66,7 @@ def _lookup(day: Day, encoder: LazyEncoder) -> Callable[[list[str]], np.ndarray]
 def _categories(table: "pl.DataFrame") -> "sp.csr_matrix | None":
     """(items, categories) CSR of 1; None where no item has one."""
     import polars as pl
-    import scipy.sparse as sp
 
     if CATEGORIES not in table.columns:
         return None
-    told = table.select(CATEGORIES).with_row_index("row").explode(CATEGORIES).drop_nulls().unique()
-    if not len(told):
-        return None
-    columns = told[CATEGORIES].rank("dense").cast(pl.Int64).to_numpy() - 1
-    shape = (len(table), int(columns.max()) + 1)
-    return sp.csr_matrix((np.ones(len(told)), (told["row"].to_numpy(), columns)), shape=shape)
+    return belongs(table[CATEGORIES], table[CATEGORIES].explode().drop_nulls().cast(pl.String).unique().sort())

@@ -227,20 +227,26 @@ def test_a_real_run_and_its_assignment_are_one_document_each(tmp_path: Path):
     assert fenqun("assign")["users"] == 300
 
 
+def checked(folder: Path, capsys):
+    """What `check` says of the events in e.csv of a folder, given overrides."""
+    config = {
+        "segmentation": "shop", "source": {"kind": "tables", "root": str(folder), "events": {"path": "e.csv"}},
+        "features": [{"kind": "behaviour"}], "search": {"candidates": [{"algorithm": {"kind": "kmeans"}}]},
+    }  # fmt: skip
+    (folder / "c.yaml").write_text(yaml.safe_dump(config))
+
+    def told(*overrides: str) -> str:
+        assert main(["check", "--config", str(folder / "c.yaml"), *overrides]) == 0
+        return capsys.readouterr().out
+
+    return told
+
+
 def test_a_check_says_which_events_count_as_choices_and_how_to_say_otherwise(home: Path, tmp_path: Path, capsys):
     names = ["view"] * 6 + ["purchase"] * 4
     rows = [f"u{n},i,{name},2024-05-01\n" for n, name in enumerate(names)]
     (tmp_path / "e.csv").write_text("user_id,item_id,event,timestamp\n" + "".join(rows))
-    config = {
-        "segmentation": "shop", "source": {"kind": "tables", "root": str(tmp_path), "events": {"path": "e.csv"}},
-        "features": [{"kind": "behaviour"}], "search": {"candidates": [{"algorithm": {"kind": "kmeans"}}]},
-    }  # fmt: skip
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
-
-    def told(*overrides: str) -> str:
-        assert main(["check", "--config", str(tmp_path / "c.yaml"), *overrides]) == 0
-        return capsys.readouterr().out
-
+    told = checked(tmp_path, capsys)
     open_ = told()
     assert "all events count as choices: view, purchase." in open_
     assert "name the choices: evaluate: {events: [...]}" in open_
@@ -256,16 +262,7 @@ def test_a_check_asks_who_is_nobody(home: Path, tmp_path: Path, capsys):
     users = ["Unknown"] * 3 + ["0"] + [f"u{n}" for n in range(26)]
     rows = [f"{user},i{n % 3},2024-05-01\n" for n, user in enumerate(users)]
     (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\n" + "".join(rows))
-    config = {
-        "segmentation": "shop", "source": {"kind": "tables", "root": str(tmp_path), "events": {"path": "e.csv"}},
-        "features": [{"kind": "behaviour"}], "search": {"candidates": [{"algorithm": {"kind": "kmeans"}}]},
-    }  # fmt: skip
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
-
-    def told(*overrides: str) -> str:
-        assert main(["check", "--config", str(tmp_path / "c.yaml"), *overrides]) == 0
-        return capsys.readouterr().out
-
+    told = checked(tmp_path, capsys)
     assert "events: 'Unknown' (3 rows), '0' (1 rows) may be nobody, or many; if so, name it: ingest" in told()
     assert "nobody" not in told("--set", "validation.max_nobody_share=0.2")
     named = told("--set", "ingest.no_ids=[unknown, '0']")
